@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side and the recorder share: the layout of the rings, of their control blocks and of the
+ * configuration. Host byte order; both sides are on one machine and from one build. Included by BPF C (where the
+ * u-types come from vmlinux.h) and by user space.
+ *
+ * A ring belongs to one (cpu, class). Its only producer is that CPU, its only consumer the drain thread. Positions
+ * count up for ever; `head - tail` is what is in it.
+ *
+ *   fixed ring: slots of struct aq_wire_fixed. A ring is `parts` array entries of AQ_WIRE_PART_SLOTS slots each:
+ *               slot = pos & (PART_SLOTS-1), part = (pos / PART_SLOTS) & (parts-1).
+ *   attr ring:  records of any length up to AQ_WIRE_ATTR_MAX bytes, each contiguous: a part is AQ_WIRE_ATTR_PART bytes
+ *               plus a margin of AQ_WIRE_ATTR_MAX into which a record that starts near the end may run on.
+ */
+#ifndef AQ_BPF_WIRE_H
+#define AQ_BPF_WIRE_H
+
+#ifndef __bpf__
+#include <stdint.h>
+typedef uint64_t aq_u64;
+typedef uint32_t aq_u32;
+typedef uint16_t aq_u16;
+typedef uint8_t aq_u8;
+typedef int64_t aq_s64;
+#else
+typedef unsigned long long aq_u64;
+typedef unsigned int aq_u32;
+typedef unsigned short aq_u16;
+typedef unsigned char aq_u8;
+typedef long long aq_s64;
+#endif
+
+enum {
+	AQ_WIRE_CLASSES = 4,
+	AQ_WIRE_PART_SLOTS = 4096,        /* a part of a fixed ring: 352 KiB */
+	AQ_WIRE_ATTR_PART = 256 * 1024,   /* a part of an attribute ring, without its margin */
+	AQ_WIRE_ATTR_MAX = 32 * 1024,     /* longest attribute record */
+	AQ_WIRE_EVENTS = 1200,            /* event ids are below this; equals AQ_EVENT_ID_MAX */
+	AQ_WIRE_NR_MAX = 1024,            /* raw syscall numbers looked up per ABI */
+	AQ_WIRE_ARGS = 6,
+};
+
+enum aq_wire_flag {
+	AQ_WIRE_ABI_MASK = 0x7,           /* enum aq_abi */
+	AQ_WIRE_HAS_ATTR = 1 << 3,        /* an attribute record with the same seq is in the attr ring */
+	AQ_WIRE_ATTR_LOST = 1 << 4,       /* an attribute found no room: the event is degraded */
+	AQ_WIRE_UNKNOWN_NR = 1 << 5,      /* event is 0 and args[5] was replaced by the raw number */
+};
+
+struct aq_wire_fixed {
+	aq_u64 time_ns;                   /* bpf_ktime_get_boot_ns */
+	aq_u32 seq;                       /* low half of the sequence number of this (cpu, class) */
+	aq_u16 event;                     /* schema id */
+	aq_u16 flags;                     /* enum aq_wire_flag */
+	aq_u32 pid;                       /* thread-group id */
+	aq_u32 tid;
+	aq_s64 ret;
+	aq_u64 cgroup_id;
+	aq_u64 args[AQ_WIRE_ARGS];
+};
+
+struct aq_wire_attr_record {          /* head of one record in an attr ring; starts on 8 bytes */
+	aq_u32 bytes;                     /* of the whole record with this head, a multiple of 8 */
+	aq_u32 seq;                       /* of the fixed record it belongs to, same cpu and class */
+	aq_u64 time_ns;
+	aq_u16 event;
+	aq_u16 count;                     /* attributes that follow */
+	aq_u32 reserved;
+};
+
+struct aq_wire_attr {                 /* one attribute: this, then len bytes, then padding to 8 */
+	aq_u16 key;                       /* enum aq_attr_key */
+	aq_u16 flags;                     /* enum aq_attr_flag, or AQ_WIRE_ATF_* above the low byte */
+	aq_u32 len;
+	aq_u32 true_len;
+	aq_u32 reserved;
+};
+enum {
+	/* the bytes are path components, innermost first, each followed by one NUL; the recorder turns them round */
+	AQ_WIRE_ATF_REVERSED = 1 << 8,
+};
+
+struct aq_wire_ring {                 /* control block of one (cpu, class); 192 bytes */
+	/* written by the kernel side */
+	aq_u64 head;                      /* fixed slots published */
+	aq_u64 attr_head;                 /* attribute bytes published */
+	aq_u64 produced;                  /* sequence: counted before space is asked for */
+	aq_u64 lost;                      /* of these, no slot */
+	aq_u64 attr_lost;                 /* attributes that found no room */
+	aq_u64 lost_last_ns;              /* time of the latest loss */
+	aq_u64 policy;                    /* left out by filter or budget (counted in produced) */
+	aq_u64 nested;                    /* turned away because the ring was in use below us (counted in lost) */
+	/* written by the recorder */
+	aq_u64 tail __attribute__((aligned(64)));
+	aq_u64 attr_tail;
+	aq_u64 reserved1[6];
+	/* the kernel side's own */
+	aq_u64 busy __attribute__((aligned(64)));
+	aq_u64 reserved2[7];
+};
+
+struct aq_wire_cpu {                  /* value of the map `ctl`, one per CPU, mmapable */
+	struct aq_wire_ring ring[AQ_WIRE_CLASSES];
+	/* kept apart from the rings, so that a ledger can be checked against them */
+	aq_u64 seen[AQ_WIRE_EVENTS];
+	aq_u64 lost[AQ_WIRE_EVENTS];
+	aq_u64 policy[AQ_WIRE_EVENTS];
+};
+
+/* One row per (abi, nr) of the map `calls`, filled by the recorder from the schema before loading. */
+struct aq_wire_call {
+	aq_u16 event;                     /* schema id, 0: no such call */
+	aq_u8 cls;
+	aq_u8 attr_count;                 /* pointers among the arguments that are fetched as attributes */
+	aq_u8 flags;                      /* enum aq_wire_call_flag */
+	aq_u8 reserved[3];
+	struct {
+		aq_u8 arg;                    /* index of the argument */
+		aq_u8 kind;                   /* enum aq_wire_fetch */
+		aq_u8 key;                    /* enum aq_attr_key */
+		aq_u8 len_arg;                /* index of the argument that holds a length, 255 if none */
+	} attr[4];
+};
+enum aq_wire_call_flag {
+	AQ_WIRE_CALL_SKIP = 1 << 0,       /* filtered out: counted as policy */
+	AQ_WIRE_CALL_RET_FD = 1 << 1,     /* result is a descriptor of a file: its kernel path is wanted on success */
+	AQ_WIRE_CALL_SOCK_FD = 1 << 2,    /* args[0] (accept: the result) is a socket: its tuple is wanted */
+};
+enum aq_wire_fetch {
+	AQ_WIRE_FETCH_STRING = 1,
+	AQ_WIRE_FETCH_SOCKADDR_IN = 2,    /* pointer and length by value */
+	AQ_WIRE_FETCH_SOCKADDR_OUT = 3,   /* pointer, and pointer to the length; only on success */
+	AQ_WIRE_FETCH_STRVEC = 4,
+	AQ_WIRE_FETCH_FD_PAIR = 5,        /* pointer to two ints; only on success */
+};
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads a capture: a folder NAME.aquila/ or one segment file. Nothing in a file is trusted: sizes, counts, offsets and
+ * ids are checked, memory is bounded, damage is found, named and stepped over. No privileges, no network.
+ *
+ * Threads: an open capture is immutable apart from its iterators and loaded chunks; each of those belongs to one
+ * thread, several may be used at once.
+ */
+#ifndef AQ_FORMAT_SEGMENT_READER_H
+#define AQ_FORMAT_SEGMENT_READER_H
+
+#include "format/base/err.h"
+#include "format/segment/event.h"
+
+struct aq_capture;
+
+struct aq_segment_info {
+	const char *path;               /* borrowed from the capture */
+	uint64_t number;                /* 1, 2, … */
+	uint64_t bytes;
+	bool finished;                  /* has its footer */
+	uint64_t min_ns, max_ns;        /* of its events; min > max: none */
+	uint64_t events, chunks;
+};
+
+struct aq_capture_info {
+	const char *path, *host, *kernel_release, *kernel_version, *machine, *boot_id, *recorder_version, *command;
+	const char *features_json, *policy_json;
+	uint8_t capture_id[16];
+	uint32_t cpu_count, segment_count, chunk_count;
+	uint64_t start_boot_ns, start_real_ns;
+	uint64_t min_ns, max_ns;        /* of events from rings (not snapshot) */
+	uint64_t end_ns;                /* the recording covers start_boot_ns … end_ns (close, or last proof of life) */
+	uint64_t events, bytes;
+	uint32_t time_resolution_ns;
+	bool finished;                  /* every segment has its footer, none is missing */
+	bool pointers_kept;
+	const struct aq_segment_info *segments;
+};
+
+/* A damaged place. Each also appears among the gaps with reason AQ_GAP_DAMAGE and the time range it can hide. */
+struct aq_damage {
+	const char *file;               /* borrowed from the capture */
+	uint64_t offset, bytes;
+	char text[256];                 /* what is wrong: "chunk 17: checksum of stream …" */
+};
+
+/* Zone map of one chunk: what can't be in it need not be read. */
+struct aq_chunk_info {
+	uint32_t index, segment;        /* running number in the capture; index into info->segments */
+	uint64_t offset, bytes;
+	uint32_t events;
+	uint64_t min_ns, max_ns;
+	uint32_t min_pid, max_pid;
+	uint64_t event_set[(AQ_EVENT_ID_MAX + 63) / 64]; /* bit per event id */
+};
+
+/* -ENOENT, -EACCES, -EBADMSG (no readable segment), … with a sentence. Damage inside is not an error: see damages. */
+int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq_err *err);
+void aq_capture_close(struct aq_capture *c); /* NULL allowed */
+const struct aq_capture_info *aq_capture_info(const struct aq_capture *c);
+const struct aq_damage *aq_capture_damages(const struct aq_capture *c, size_t *ret_count);
+/* All gaps of the ledger, in order of first_ns, those found by the reader included. Borrowed until close. */
+const struct aq_gap *aq_capture_gaps(const struct aq_capture *c, size_t *ret_count);
+/* The last ledger found. Borrowed until close. */
+const struct aq_ledger_row *aq_capture_ledger(const struct aq_capture *c, size_t *ret_count);
+const struct aq_chunk_info *aq_capture_chunk(const struct aq_capture *c, uint32_t index);
+/* Boot time to wall-clock by the nearest pair of clocks before it, and back. */
+uint64_t aq_capture_real_ns(const struct aq_capture *c, uint64_t boot_ns);
+uint64_t aq_capture_boot_ns(const struct aq_capture *c, uint64_t real_ns);
+
+/* Which events an iterator gives. Zeroed: all, with everything. Borrowed during _new only. */
+struct aq_iter_options {
+	uint64_t from_ns, to_ns;        /* inclusive; to_ns 0: no end */
+	const uint64_t *event_set;      /* bit per event id (as in aq_chunk_info); NULL: all */
+	bool without_attrs;             /* attributes are not read; attr_count is 0 */
+};
+struct aq_event_iter;
+int aq_event_iter_new(struct aq_capture *c, const struct aq_iter_options *options, struct aq_event_iter **ret_iter,
+		      struct aq_err *err);
+/* Canonical order (time, cpu, position). 1: *ret_event is filled (its data borrowed until the next call); 0: end;
+ * negative: error of the machine (damage is skipped and appears in aq_capture_damages). */
+int aq_event_iter_next(struct aq_event_iter *it, struct aq_event *ret_event, struct aq_err *err);
+void aq_event_iter_free(struct aq_event_iter *it);
+
+/*
+ * Columns of one chunk, for scans. Only what is asked for is read and decoded. Arrays are indexed by position in the
+ * chunk (grouped by thread, not by time), owned by the chunk.
+ */
+enum aq_chunk_column {
+	AQ_COL_ID = 1 << 0, AQ_COL_TIME = 1 << 1, AQ_COL_THREAD = 1 << 2, AQ_COL_CPU = 1 << 3, AQ_COL_RET = 1 << 4,
+};
+struct aq_chunk {
+	uint32_t events;
+	const uint16_t *id;
+	const uint64_t *time_ns;
+	const uint32_t *pid, *tid;
+	const uint16_t *cpu;
+	const int64_t *ret;
+};
+int aq_chunk_load(struct aq_capture *c, uint32_t index, unsigned columns, struct aq_chunk **ret_chunk,
+		  struct aq_err *err);
+void aq_chunk_free(struct aq_chunk *chunk);
+
+/* Checks everything: structure, checksums, decodes every event, counts by cpu and class against the ledger. */
+struct aq_verify_result {
+	uint64_t events, chunks, damages;
+	bool finished;
+	bool ledger_balances;           /* produced == stored + lost + policy in every row, and stored as counted here */
+	uint64_t produced, stored, lost, policy, degraded;
+	char ledger_text[256];          /* the first row that does not balance */
+};
+int aq_capture_verify(struct aq_capture *c, struct aq_verify_result *ret_result,
+		      void (*progress)(void *user, uint64_t done, uint64_t total), void *user, struct aq_err *err);
+
+#endif

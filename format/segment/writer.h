@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes a capture: a folder NAME.aquila/ of append-only segments. Events go into columns of the open chunk; a full
+ * chunk (or a flush) is grouped by thread, encoded, compressed and appended as whole blocks. FORMAT.md describes the
+ * bytes.
+ *
+ * Threads: one writer is used by one thread at a time. Files are created 0600, the folder 0700.
+ * Errors: after a write error the writer is failed: every later call returns the same error; what was whole on disk
+ * stays whole. A capture that was not closed says so (readers report an unfinished segment).
+ */
+#ifndef AQ_FORMAT_SEGMENT_WRITER_H
+#define AQ_FORMAT_SEGMENT_WRITER_H
+
+#include "format/base/err.h"
+#include "format/segment/event.h"
+
+struct aq_capture_writer;
+
+/* Facts about the recording that every segment's header carries. All strings borrowed during aq_capture_writer_new. */
+struct aq_capture_meta {
+	const char *host, *kernel_release, *kernel_version, *machine, *boot_id, *recorder_version;
+	const char *command;           /* how the recorder was called, or "" */
+	const char *features_json;     /* what the kernel offered and what was degraded, one JSON object */
+	const char *policy_json;       /* filters, budgets, limits in force, one JSON object */
+	uint8_t capture_id[16];        /* random, the same in all segments of a capture */
+	uint32_t cpu_count;
+	uint64_t start_boot_ns;        /* CLOCK_BOOTTIME and CLOCK_REALTIME taken together at the start */
+	uint64_t start_real_ns;
+	uint32_t clock_ticks;
+	uint32_t page_size;
+};
+
+struct aq_writer_options {
+	uint32_t chunk_events;         /* 0: 65536 */
+	uint32_t chunk_string_bytes;   /* a chunk is closed when its new strings exceed this; 0: 4 MiB */
+	int zstd_level;                /* 0: 1 */
+	uint64_t segment_bytes;        /* a new segment starts beyond this; 0: never */
+	uint64_t segment_age_ns;       /* or beyond this age; 0: never */
+	bool keep_pointers;            /* AQ_TYPE_PTR arguments are kept; default policy drops them (0 on reading) */
+	uint32_t time_resolution_ns;   /* 0 or 1: full; else a power of two: times are rounded down to it */
+	/* Called after a new segment was opened, before any further event: the owner writes a state checkpoint with
+	 * aq_capture_writer_add. May be NULL. Not called for the first segment. */
+	int (*on_segment)(void *user, struct aq_capture_writer *w, struct aq_err *err);
+	void *user;
+};
+
+/* Creates the folder `path` (error -EEXIST if it is there) and the first segment. */
+int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, const struct aq_writer_options *options,
+			  struct aq_capture_writer **ret_writer, struct aq_err *err);
+/* Copies the event. Events may come out of order by a little; chunks sort their own. */
+int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev, struct aq_err *err);
+/* Appends gaps (copied) to the ledger; written with the next flush or chunk. Policy goes here too. */
+int aq_capture_writer_add_gap(struct aq_capture_writer *w, const struct aq_gap *gap, struct aq_err *err);
+/* The present totals, all rows; the last one before a close is the final ledger. Also pairs the clocks. */
+int aq_capture_writer_set_ledger(struct aq_capture_writer *w, const struct aq_ledger_row *rows, size_t count,
+				 uint64_t boot_ns, uint64_t real_ns, struct aq_err *err);
+/* Ends the open chunk and hands everything to the kernel (no fsync). */
+int aq_capture_writer_flush(struct aq_capture_writer *w, struct aq_err *err);
+/* Flushes, writes the final ledger and the footer, marks the segment finished. The writer can only be freed then. */
+int aq_capture_writer_close(struct aq_capture_writer *w, struct aq_err *err);
+void aq_capture_writer_free(struct aq_capture_writer *w); /* NULL allowed; without close the segment stays unfinished */
+
+struct aq_writer_stats {
+	uint64_t events, chunks, segments, bytes_written;
+	uint64_t stored[4096][AQ_CLASS_COUNT]; /* by cpu (below 4096) and class: counted as chunks are written */
+};
+/* Borrowed until the next call on w. Syscall and lifecycle events from rings count in stored; snap_*, fact and mark
+ * events (made by the recorder itself) do not. */
+const struct aq_writer_stats *aq_capture_writer_stats(const struct aq_capture_writer *w);
+
+#endif
