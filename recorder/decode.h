@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the wire form (bpf/wire.h) to struct aq_event. Nothing in the records is trusted: lengths, counts, keys and ids
+ * are checked, and what makes no sense is left out with the event flagged as degraded.
+ */
+#ifndef AQ_RECORDER_DECODE_H
+#define AQ_RECORDER_DECODE_H
+
+#include "bpf/wire.h"
+#include "format/segment/event.h"
+
+/* Where paths are turned round: room for all attributes of one record. About 64 KiB; reused from event to event. */
+struct aq_decode_scratch {
+	uint32_t used;
+	char text[2 * AQ_WIRE_ATTR_MAX];
+};
+
+/*
+ * Fills *ret_event. attr is the record that belongs to fixed, attr_bytes the memory that it lies in, or NULL: then an
+ * event that should have had one is degraded. The attributes point into attr and scratch and live as long as both stay
+ * untouched.
+ */
+void aq_decode(const struct aq_wire_fixed *fixed, const struct aq_wire_attr_record *attr, uint32_t attr_bytes,
+	       uint32_t cpu, uint32_t cls, struct aq_decode_scratch *scratch, struct aq_event *ret_event);
+
+#endif

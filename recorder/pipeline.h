@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The running recorder: a drain thread and an encoding thread between a source and a capture writer. The encoding
+ * thread first takes the snapshot, while the rings and the spool gather what happens meanwhile, then orders, decodes
+ * and writes, and keeps the ledger.
+ *
+ * Threads: start, finish and free belong to the thread that made it; progress may be read by any.
+ */
+#ifndef AQ_RECORDER_PIPELINE_H
+#define AQ_RECORDER_PIPELINE_H
+
+#include "format/segment/writer.h"
+#include "recorder/ledger.h"
+#include "recorder/source.h"
+
+struct aq_pipeline;
+
+/* Emits the state of the host as events; 0 or -errno. */
+typedef int aq_snapshot_function(void *user, int (*emit)(void *user, const struct aq_event *ev, struct aq_err *err),
+				 void *emit_user, struct aq_err *err);
+
+struct aq_pipeline_options {
+	const uint8_t *class_of_event;  /* AQ_WIRE_EVENTS entries, borrowed until free */
+	uint32_t first_seq;             /* number of the first record of each ring, beyond the ring's tail */
+	uint64_t start_ns;              /* when the source began */
+	size_t spool_bytes;             /* 0: 256 MiB */
+	uint32_t sleep_min_us, sleep_max_us; /* 0: 500 and 4000 */
+	uint64_t flush_ns;              /* an open chunk older than this is written out; 0: only full ones */
+	uint64_t report_ns;             /* ledger and gaps at least this often; 0: one second */
+	int priority;                   /* of the drain thread: 0 nice -20, 1-99 SCHED_RR, negative: leave as it is */
+	aq_snapshot_function *snapshot; /* NULL: none */
+	void *snapshot_user;
+	void (*on_drain_thread)(void *user); /* called on the drain thread before it begins: privileges; or NULL */
+	void *on_drain_user;
+	int failed_fd;                  /* an eventfd that is written to when the recording can't go on; -1 none */
+};
+
+struct aq_pipeline_progress {
+	uint64_t events, snapshot_events, bytes;
+	uint64_t lost[AQ_CLASS_COUNT];
+	size_t spool_used, spool_size;
+};
+
+struct aq_pipeline_result {
+	struct aq_ledger_summary ledger;
+	uint64_t events, snapshot_events, bytes, chunks, segments, orphans, damaged;
+	uint64_t drain_cpu_ns, encode_cpu_ns, gaps;
+};
+
+/* Both are borrowed until free; the writer is the encoding thread's until finish has returned. */
+int aq_pipeline_new(struct aq_source *src, struct aq_capture_writer *writer, const struct aq_pipeline_options *options,
+		    struct aq_pipeline **ret_pipeline);
+int aq_pipeline_start(struct aq_pipeline *p, struct aq_err *err);
+/*
+ * Stops the source, drains what is left, writes the final ledger and closes the capture. Returns the first error there
+ * was; *ret_result is filled in any case.
+ */
+int aq_pipeline_finish(struct aq_pipeline *p, struct aq_pipeline_result *ret_result, struct aq_err *err);
+void aq_pipeline_free(struct aq_pipeline *p); /* after finish, or if never started; NULL allowed */
+
+/* For aq_writer_options.on_segment: a new checkpoint at the head of a segment. Encoding thread. */
+int aq_pipeline_checkpoint(struct aq_pipeline *p, struct aq_err *err);
+
+struct aq_pipeline_progress aq_pipeline_progress(struct aq_pipeline *p);
+
+#endif
