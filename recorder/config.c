@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options, their values and the help text.
+ */
+#include "recorder/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char help_text[] =
+	"usage: aquilad [OPTION…] [-- COMMAND [ARGUMENT…]]\n"
+	"       aquilad --probe[=json] | --version | --help\n"
+	"\n"
+	"Records what the processes of this host ask of the kernel into a capture folder, until Ctrl-C, SIGTERM, the end of\n"
+	"--duration or of COMMAND. Needs root, or CAP_BPF and CAP_PERFMON. `aquila record` is the same program.\n"
+	"\n"
+	"What to record\n"
+	"  -- COMMAND            only this command and what descends from it; ends when the command has ended\n"
+	"      --syscalls LIST   only these system calls; names, @categories and classes with commas between\n"
+	"                        (openat,@net,vital); processes, programs and cgroups are always recorded\n"
+	"      --exclude LIST    not these system calls; what is left out is counted in the capture\n"
+	"      --no-snapshot     do not record what exists already at the start\n"
+	"  -d, --duration T      stop after T: 30s, 5m, 1h, 500ms; a number alone is seconds\n"
+	"\n"
+	"The capture\n"
+	"  -o, --output DIR      folder to make (default: ./HOST-YYYYmmdd-HHMMSS.aquila); it must not exist\n"
+	"      --segment-size S  a new segment beyond this size (default: 1G; 0: never)\n"
+	"      --segment-age T   a new segment beyond this age (default: 0: never)\n"
+	"      --flush-interval T  write an open chunk out when it is older: what a crash can cost (default: 1s;\n"
+	"                        0: only full chunks, which is smallest)\n"
+	"      --zstd-level N    1 to 19 (default: 1)\n"
+	"      --time-resolution NS  round times down to a power of two of nanoseconds (default: 1); 64 saves a third\n"
+	"      --keep-pointers   keep addresses of buffers, which say nothing later\n"
+	"\n"
+	"Memory and time\n"
+	"      --ring-memory S   kernel rings, shared out among CPUs and classes (default: 64M)\n"
+	"      --spool S         memory for bursts behind them; when it is full the lowest class goes first\n"
+	"                        (default: 256M)\n"
+	"      --priority N      of the thread that empties the rings: 0 nice -20, 1 to 99 round-robin real time,\n"
+	"                        -1 as it is (default: 0)\n"
+	"\n"
+	"Output and exit status\n"
+	"  -q, --quiet           no summary, no progress\n"
+	"      --no-progress     no progress line\n"
+	"      --exit-status WHOSE  recorder or command: whose status to end with (default: recorder)\n"
+	"      --verbose         the kernel's whole log when it refuses the programs\n"
+	"      --probe[=json]    say what this host offers and what is degraded without it; 1 if recording is impossible\n"
+	"      --version, --help\n"
+	"\n"
+	"Exit status: 0 all was recorded, 3 something was lost (the capture says what and when), 1 error, 2 usage,\n"
+	"127 COMMAND was not found, 126 it can't be executed.\n"
+	"\n"
+	"Examples\n"
+	"  aquilad -- make -j4                         everything that a build does\n"
+	"  aquilad -o web.aquila --duration 10m        the whole host for ten minutes\n"
+	"  aquilad --syscalls @net,execve -d 1h        connections and programs only\n"
+	"  aquilad --exclude futex,@time --spool 1G    a busy host without its noise\n"
+	"  aquila info web.aquila                      and then: what is in it\n";
+
+enum {
+	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
+	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
+	OPT_VERSION, OPT_FILTER,
+};
+
+static const struct option long_options[] = {
+	{ "output", required_argument, NULL, 'o' },
+	{ "duration", required_argument, NULL, 'd' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "syscalls", required_argument, NULL, OPT_SYSCALLS },
+	{ "exclude", required_argument, NULL, OPT_EXCLUDE },
+	{ "filter", required_argument, NULL, OPT_FILTER },
+	{ "ring-memory", required_argument, NULL, OPT_RING_MEMORY },
+	{ "spool", required_argument, NULL, OPT_SPOOL },
+	{ "segment-size", required_argument, NULL, OPT_SEGMENT_SIZE },
+	{ "segment-age", required_argument, NULL, OPT_SEGMENT_AGE },
+	{ "flush-interval", required_argument, NULL, OPT_FLUSH },
+	{ "zstd-level", required_argument, NULL, OPT_ZSTD },
+	{ "time-resolution", required_argument, NULL, OPT_RESOLUTION },
+	{ "keep-pointers", no_argument, NULL, OPT_POINTERS },
+	{ "no-snapshot", no_argument, NULL, OPT_NO_SNAPSHOT },
+	{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
+	{ "priority", required_argument, NULL, OPT_PRIORITY },
+	{ "exit-status", required_argument, NULL, OPT_EXIT },
+	{ "verbose", no_argument, NULL, OPT_VERBOSE },
+	{ "probe", optional_argument, NULL, OPT_PROBE },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+void aq_config_help(FILE *out)
+{
+	fputs(help_text, out);
+}
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+/* Digits, perhaps a fraction of up to nine digits, then one of the units. */
+static int parse_with_unit(const char *text, const struct unit *units, size_t unit_count, uint64_t *ret_value)
+{
+	uint64_t whole = 0, fraction = 0, scale = 1, factor = 0;
+	const char *p = text;
+
+	if (!isdigit((unsigned char)*p))
+		return -EINVAL;
+	for (; isdigit((unsigned char)*p); p++)
+		if (__builtin_mul_overflow(whole, 10u, &whole) ||
+		    __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole))
+			return -ERANGE;
+	if (*p == '.') {
+		for (p++; isdigit((unsigned char)*p); p++) {
+			if (scale == 1000000000)
+				return -EINVAL;
+			fraction = fraction * 10 + (uint64_t)(*p - '0');
+			scale *= 10;
+		}
+		if (scale == 1)
+			return -EINVAL;
+	}
+	for (size_t i = 0; i < unit_count && factor == 0; i++)
+		if (strcasecmp(p, units[i].name) == 0)
+			factor = units[i].factor;
+	if (factor == 0)
+		return -EINVAL;
+	if (__builtin_mul_overflow(whole, factor, &whole) ||
+	    __builtin_add_overflow(whole, (uint64_t)((unsigned __int128)fraction * factor / scale), &whole))
+		return -ERANGE;
+	*ret_value = whole;
+	return 0;
+}
+
+int aq_parse_duration(const char *text, uint64_t *ret_ns)
+{
+	static const struct unit units[] = {
+		{ "", 1000000000 }, { "s", 1000000000 }, { "ms", 1000000 }, { "us", 1000 }, { "ns", 1 },
+		{ "m", 60ull * 1000000000 }, { "min", 60ull * 1000000000 }, { "h", 3600ull * 1000000000 },
+		{ "d", 86400ull * 1000000000 },
+	};
+
+	return parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), ret_ns);
+}
+
+int aq_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	static const struct unit units[] = {
+		{ "", 1 }, { "b", 1 }, { "k", 1ull << 10 }, { "kb", 1ull << 10 }, { "kib", 1ull << 10 }, { "m", 1ull << 20 },
+		{ "mb", 1ull << 20 }, { "mib", 1ull << 20 }, { "g", 1ull << 30 }, { "gb", 1ull << 30 },
+		{ "gib", 1ull << 30 }, { "t", 1ull << 40 }, { "tb", 1ull << 40 }, { "tib", 1ull << 40 },
+	};
+
+	return parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), ret_bytes);
+}
+
+static bool set_matching(const char *word, bool set[AQ_WIRE_EVENTS])
+{
+	const struct aq_event_schema *ev;
+	bool found = false;
+
+	for (ev = aq_schema_next(0); ev != NULL && ev->id < AQ_EVENT_ID_STATE; ev = aq_schema_next(ev->id)) {
+		bool match = word[0] == '@' ? strcmp(aq_category_name(ev->category), word + 1) == 0 :
+					      strcmp(ev->name, word) == 0 || strcmp(aq_class_name(ev->cls), word) == 0;
+
+		if (match)
+			set[ev->id] = found = true;
+	}
+	return found;
+}
+
+int aq_parse_event_list(const char *list, bool set[AQ_WIRE_EVENTS], struct aq_err *err)
+{
+	while (*list != '\0') {
+		size_t n = strcspn(list, ",");
+		char word[64];
+
+		if (n > 0) {
+			if (n >= sizeof(word))
+				return aq_err_set(err, -ENOENT, "'%.60s…' is no system call", list);
+			memcpy(word, list, n);
+			word[n] = '\0';
+			if (!set_matching(word, set))
+				return aq_err_set(err, -ENOENT,
+						  "'%s' is no system call, @category or class (vital, important, "
+						  "ordinary, bulk)", word);
+		}
+		list += n + (list[n] == ',');
+	}
+	return 0;
+}
+
+static int apply_filters(struct aq_config *c, struct aq_err *err)
+{
+	bool wanted[AQ_WIRE_EVENTS] = { false }, unwanted[AQ_WIRE_EVENTS] = { false };
+
+	if (c->syscalls != NULL && aq_parse_event_list(c->syscalls, wanted, err) < 0)
+		return aq_err_prefix(err, "--syscalls: "), -EINVAL;
+	if (c->exclude != NULL && aq_parse_event_list(c->exclude, unwanted, err) < 0)
+		return aq_err_prefix(err, "--exclude: "), -EINVAL;
+	for (unsigned i = 1; i < AQ_EVENT_ID_STATE; i++)
+		c->skip[i] = (c->syscalls != NULL && !wanted[i]) || unwanted[i];
+	return 0;
+}
+
+static int default_output(struct aq_config *c, struct aq_err *err)
+{
+	char host[256] = "host", stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0')
+		strcpy(host, "host");
+	for (char *p = host; *p != '\0'; p++)
+		if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_' && (*p != '.' || p == host))
+			*p = '_';
+	if (localtime_r(&now, &tm) == NULL || strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &tm) == 0)
+		return aq_err_set(err, -EINVAL, "the time of day can't be read; name the capture with -o");
+	snprintf(c->output, sizeof(c->output), "./%s-%s.aquila", host, stamp);
+	return 0;
+}
+
+static int parse_int(const char *text, long min, long max, long *ret_value)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || value < min || value > max)
+		return -EINVAL;
+	*ret_value = value;
+	return 0;
+}
+
+static int set_output(struct aq_config *c, const char *value, struct aq_err *err)
+{
+	size_t n = strlen(value);
+
+	while (n > 1 && value[n - 1] == '/')
+		n--;
+	if (n == 0 || n >= sizeof(c->output))
+		return aq_err_set(err, -EINVAL, "-o needs the name of a folder");
+	memcpy(c->output, value, n);
+	c->output[n] = '\0';
+	return 0;
+}
+
+static int number_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
+{
+	long n = 0;
+
+	switch (option) {
+	case OPT_ZSTD:
+		if (parse_int(value, 1, 19, &n) < 0)
+			return aq_err_set(err, -EINVAL, "--zstd-level takes 1 to 19, not '%s'", value);
+		c->zstd_level = (int)n;
+		return 0;
+	case OPT_RESOLUTION:
+		if (parse_int(value, 1, 1 << 30, &n) < 0 || (n & (n - 1)) != 0)
+			return aq_err_set(err, -EINVAL, "--time-resolution takes a power of two of nanoseconds, not '%s'",
+					  value);
+		c->time_resolution_ns = (uint32_t)n;
+		return 0;
+	default:
+		if (parse_int(value, -1, 99, &n) < 0)
+			return aq_err_set(err, -EINVAL, "--priority takes -1 to 99, not '%s'", value);
+		c->priority = (int)n;
+		return 0;
+	}
+}
+
+static int amount_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
+{
+	bool time = option == 'd' || option == OPT_SEGMENT_AGE || option == OPT_FLUSH;
+	uint64_t *to = option == 'd' ? &c->duration_ns : option == OPT_SEGMENT_AGE ? &c->segment_age_ns :
+		       option == OPT_FLUSH ? &c->flush_ns : option == OPT_RING_MEMORY ? &c->ring_bytes :
+		       option == OPT_SPOOL ? &c->spool_bytes : &c->segment_bytes;
+
+	if (time ? aq_parse_duration(value, to) < 0 : aq_parse_size(value, to) < 0)
+		return aq_err_set(err, -EINVAL, time ? "'%s' is no time; 30s, 5m, 1h and 500ms are" :
+						       "'%s' is no size; 64M and 1.5G are", value);
+	if (option == 'd' && c->duration_ns == 0)
+		return aq_err_set(err, -EINVAL, "--duration must be more than 0");
+	if ((option == OPT_RING_MEMORY || option == OPT_SPOOL) && (*to < (1u << 20) || *to > 1ull << 40))
+		return aq_err_set(err, -EINVAL, "'%s' is no sensible amount of memory; 1M to 1T is", value);
+	return 0;
+}
+
+static int one_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
+{
+	switch (option) {
+	case 'o':
+		return set_output(c, value, err);
+	case 'q':
+		c->quiet = c->no_progress = true;
+		return 0;
+	case 'h':
+		c->action = AQ_ACTION_HELP;
+		return 0;
+	case OPT_VERSION:
+		c->action = AQ_ACTION_VERSION;
+		return 0;
+	case OPT_PROBE:
+		if (value != NULL && strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
+			return aq_err_set(err, -EINVAL, "--probe takes text or json, not '%s'", value);
+		c->action = value != NULL && value[0] == 'j' ? AQ_ACTION_PROBE_JSON : AQ_ACTION_PROBE;
+		return 0;
+	case OPT_SYSCALLS:
+		c->syscalls = value;
+		return 0;
+	case OPT_EXCLUDE:
+		c->exclude = value;
+		return 0;
+	case OPT_FILTER:
+		return aq_err_set(err, -EINVAL, "--filter works when reading (aquila query); while recording, choose "
+						"with --syscalls, --exclude or a COMMAND");
+	case OPT_POINTERS:
+		c->keep_pointers = true;
+		return 0;
+	case OPT_NO_SNAPSHOT:
+		c->no_snapshot = true;
+		return 0;
+	case OPT_NO_PROGRESS:
+		c->no_progress = true;
+		return 0;
+	case OPT_VERBOSE:
+		c->verbose = true;
+		return 0;
+	case OPT_EXIT:
+		if (strcmp(value, "command") != 0 && strcmp(value, "recorder") != 0)
+			return aq_err_set(err, -EINVAL, "--exit-status takes recorder or command, not '%s'", value);
+		c->exit_with_command = value[0] == 'c';
+		return 0;
+	case OPT_ZSTD:
+	case OPT_RESOLUTION:
+	case OPT_PRIORITY:
+		return number_option(c, option, value, err);
+	default:
+		return amount_option(c, option, value, err);
+	}
+}
+
+int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq_err *err)
+{
+	int option, r;
+
+	*c = (struct aq_config){
+		.action = AQ_ACTION_RECORD,
+		.ring_bytes = 64u << 20,
+		.spool_bytes = 256u << 20,
+		.segment_bytes = 1ull << 30,
+		.flush_ns = 1000000000,
+		.zstd_level = 1,
+		.time_resolution_ns = 1,
+	};
+	if (argc > 1 && strcmp(argv[1], "record") == 0) { /* as aquila record passes it on */
+		argv++;
+		argc--;
+	}
+	optind = 0;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "+:o:d:qh", long_options, NULL)) != -1) {
+		if (option == ':')
+			return aq_err_set(err, -EINVAL, "%s needs a value", argv[optind - 1]);
+		if (option == '?')
+			return aq_err_set(err, -EINVAL, "there is no option %s", argv[optind - 1]);
+		r = one_option(c, option, optarg, err);
+		if (r < 0 || c->action == AQ_ACTION_HELP || c->action == AQ_ACTION_VERSION)
+			return r;
+	}
+	if (optind < argc) {
+		if (strcmp(argv[optind - 1], "--") != 0)
+			return aq_err_set(err, -EINVAL, "a command comes after --: aquilad … -- %s", argv[optind]);
+		c->command = &argv[optind];
+	} else if (optind > 1 && strcmp(argv[optind - 1], "--") == 0) {
+		return aq_err_set(err, -EINVAL, "there is no command after --");
+	}
+	if (c->exit_with_command && c->command == NULL)
+		return aq_err_set(err, -EINVAL, "--exit-status command needs a command");
+	r = apply_filters(c, err);
+	if (r == 0 && c->output[0] == '\0')
+		r = default_output(c, err);
+	return r;
+}

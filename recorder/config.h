@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line of aquilad: what may be said, its defaults, its help. Parsing has no effects but on the struct.
+ */
+#ifndef AQ_RECORDER_CONFIG_H
+#define AQ_RECORDER_CONFIG_H
+
+#include <stdio.h>
+
+#include "bpf/wire.h"
+#include "format/base/err.h"
+#include "format/schema/schema.h"
+
+enum aq_config_action {
+	AQ_ACTION_RECORD,
+	AQ_ACTION_HELP,
+	AQ_ACTION_VERSION,
+	AQ_ACTION_PROBE,
+	AQ_ACTION_PROBE_JSON,
+};
+
+struct aq_config {
+	enum aq_config_action action;
+	char output[4096];
+	uint64_t duration_ns;          /* 0: until stopped */
+	uint64_t ring_bytes, spool_bytes, segment_bytes, segment_age_ns;
+	uint64_t flush_ns;             /* 0: only full chunks */
+	int zstd_level;
+	uint32_t time_resolution_ns;
+	int priority;
+	bool keep_pointers, no_snapshot, quiet, no_progress, verbose;
+	bool exit_with_command;
+	bool skip[AQ_WIRE_EVENTS];     /* system calls left out by --syscalls and --exclude */
+	const char *syscalls, *exclude; /* as given, for the capture's own words; borrowed from argv */
+	char *const *command;          /* NULL-terminated, borrowed from argv; NULL: none */
+};
+
+/* -EINVAL with the sentence for a usage error. */
+int aq_config_parse(int argc, char *const argv[], struct aq_config *ret_config, struct aq_err *err);
+void aq_config_help(FILE *out);
+
+/* "10", "10s", "1.5h", "250ms" and "64M", "1.5GiB": whole non-negative numbers with a unit; -EINVAL, -ERANGE. */
+int aq_parse_duration(const char *text, uint64_t *ret_ns);
+int aq_parse_size(const char *text, uint64_t *ret_bytes);
+/* Sets set[id] for each name, @category or class in a list with commas; -ENOENT names the word that is none of these. */
+int aq_parse_event_list(const char *list, bool set[AQ_WIRE_EVENTS], struct aq_err *err);
+
+#endif
