@@ -141,6 +141,9 @@ enum aq_event_id {
 
 /* The row of an event id; for an id that this build does not know, NULL. */
 const struct aq_event_schema *aq_schema_event(uint32_t id);
+/* How many numbers an event of this row carries in aq_event.args: a syscall's arguments all have their place there, of
+ * a state event only those before the attributes. */
+unsigned aq_schema_number_count(const struct aq_event_schema *ev);
 /* By name ("openat", "proc_exec"); NULL if there is none. */
 const struct aq_event_schema *aq_schema_event_by_name(const char *name);
 /* Iterates all known rows in order of id: returns the first row with an id greater than id, or NULL. */
@@ -161,6 +164,8 @@ const char *aq_errno_name(int err);                   /* positive errno: "ENOENT
 int aq_errno_by_name(const char *name);               /* "ENOENT": 2; 0 if unknown */
 const char *aq_signal_name(int sig);                  /* "SIGKILL"; NULL if unknown */
 const struct aq_flag_set *aq_flag_set_by_name(const char *name);
+/* The names of an argument's values in an ABI (the bits of open differ between x86 and ARM); NULL if it has none. */
+const struct aq_flag_set *aq_schema_arg_flags(const struct aq_event_schema *ev, unsigned arg, enum aq_abi abi);
 
 /* True when the type's values are signed (so that an encoder may zigzag and a printer shows a minus). */
 bool aq_type_is_signed(enum aq_type type);
