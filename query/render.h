@@ -19,7 +19,7 @@ enum aq_render_flag {
 size_t aq_render_event(const struct aq_event *ev, unsigned flags, char *buf, size_t size);
 /* Only the arguments, without parentheses (Falco's evt.args). */
 size_t aq_render_args(const struct aq_event *ev, unsigned flags, char *buf, size_t size);
-/* Only the result: "3", "ENOENT (No such file or directory)". */
+/* Only the result: "3", "ENOENT". */
 size_t aq_render_result(const struct aq_event *ev, char *buf, size_t size);
 /* A gap: `gap cpu=1 class=bulk reason=ring-full count=12 (read 10, write 2)`. */
 size_t aq_render_gap(const struct aq_gap *gap, char *buf, size_t size);
