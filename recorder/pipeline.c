@@ -37,9 +37,10 @@ struct aq_pipeline {
 	struct aq_event event;
 	struct aq_err err;
 	int error;
+	bool in_checkpoint;
 	uint64_t gap_count, flushed_ns, reported_ns, encode_cpu_ns;
 
-	aq_u64 events, snapshot_events, bytes, lost[AQ_CLASS_COUNT]; /* shared, for the progress */
+	aq_u64 snapshot_done, events, snapshot_events, bytes, lost[AQ_CLASS_COUNT]; /* shared, for the progress */
 };
 
 static uint64_t clock_ns(clockid_t id)
@@ -130,9 +131,14 @@ static int emit_snapshot_event(void *user, const struct aq_event *ev, struct aq_
 
 int aq_pipeline_checkpoint(struct aq_pipeline *p, struct aq_err *err)
 {
-	if (p->options.snapshot == NULL)
+	int r;
+
+	if (p->options.snapshot == NULL || p->in_checkpoint) /* a segment smaller than the state: no state in the state */
 		return 0;
-	return p->options.snapshot(p->options.snapshot_user, emit_snapshot_event, p, err);
+	p->in_checkpoint = true;
+	r = p->options.snapshot(p->options.snapshot_user, emit_snapshot_event, p, err);
+	p->in_checkpoint = false;
+	return r;
 }
 
 static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed,
@@ -220,12 +226,16 @@ static void *encode_main(void *arg)
 	const struct aq_order_sink sink = { .record = take_record, .jump = take_jump, .user = p };
 	struct aq_spool_taken taken = { 0 };
 	struct aq_err err = { 0 };
-	int r = aq_pipeline_checkpoint(p, &err);
+	int r;
 
+	if (p->options.on_encode_thread != NULL)
+		p->options.on_encode_thread();
+	r = aq_pipeline_checkpoint(p, &err);
 	if (r < 0) {
 		aq_err_prefix(&err, "snapshot: ");
 		fail(p, r, &err);
 	}
+	aq_shared_store(&p->snapshot_done, 1);
 	p->flushed_ns = p->reported_ns = clock_ns(CLOCK_BOOTTIME);
 	while (!taken.finished) {
 		taken = aq_spool_take(p->spool, 100 * 1000000u);
@@ -256,7 +266,7 @@ static void *drain_main(void *arg)
 
 	raise_priority(p->options.priority);
 	if (p->options.on_drain_thread != NULL)
-		p->options.on_drain_thread(p->options.on_drain_user);
+		p->options.on_drain_thread();
 	aq_drain_run(p->drain);
 	return NULL;
 }
@@ -333,6 +343,7 @@ struct aq_pipeline_progress aq_pipeline_progress(struct aq_pipeline *p)
 		.events = aq_shared_peek(&p->events),
 		.snapshot_events = aq_shared_peek(&p->snapshot_events),
 		.bytes = aq_shared_peek(&p->bytes),
+		.snapshot_done = aq_shared_load(&p->snapshot_done) != 0,
 		.spool_used = aq_spool_used_bytes(p->spool),
 		.spool_size = aq_spool_size_bytes(p->spool),
 	};

@@ -30,13 +30,14 @@ struct aq_pipeline_options {
 	int priority;                   /* of the drain thread: 0 nice -20, 1-99 SCHED_RR, negative: leave as it is */
 	aq_snapshot_function *snapshot; /* NULL: none */
 	void *snapshot_user;
-	void (*on_drain_thread)(void *user); /* called on the drain thread before it begins: privileges; or NULL */
-	void *on_drain_user;
+	void (*on_drain_thread)(void);  /* called on that thread before it begins: privileges; or NULL */
+	void (*on_encode_thread)(void);
 	int failed_fd;                  /* an eventfd that is written to when the recording can't go on; -1 none */
 };
 
 struct aq_pipeline_progress {
 	uint64_t events, snapshot_events, bytes;
+	bool snapshot_done;
 	uint64_t lost[AQ_CLASS_COUNT];
 	size_t spool_used, spool_size;
 };

@@ -123,7 +123,7 @@ bool aq_spool_idle(struct aq_spool *spool)
 	bool idle;
 
 	pthread_mutex_lock(&spool->lock);
-	idle = spool->first == NULL;
+	idle = !spool->news;
 	pthread_mutex_unlock(&spool->lock);
 	return idle;
 }

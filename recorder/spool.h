@@ -52,7 +52,7 @@ struct aq_slab *aq_spool_get(struct aq_spool *spool, unsigned cls);
 void aq_spool_push(struct aq_spool *spool, struct aq_slab *slab);
 /* Everything older than watermark_ns has been pushed. */
 void aq_spool_publish(struct aq_spool *spool, uint64_t watermark_ns);
-/* True when the consumer has taken all there was. */
+/* True when the consumer has taken what was published last, and waits or will soon. */
 bool aq_spool_idle(struct aq_spool *spool);
 /* Nothing more will come: take returns it after the last slab. */
 void aq_spool_finish(struct aq_spool *spool);

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The recording as the main thread sees it. The order matters: what needs no privileges is checked first; the programs
+ * are attached before the snapshot is taken, so that nothing falls between; the command runs after it.
+ */
+#include "recorder/session.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "recorder/calls.h"
+#include "recorder/command.h"
+#include "recorder/meta.h"
+#include "recorder/pipeline.h"
+#include "recorder/privileges.h"
+#include "recorder/progress.h"
+#include "recorder/source_live.h"
+#include "recorder/state/snapshot.h"
+
+enum { EXIT_COMPLETE = 0, EXIT_ERROR = 1, EXIT_INCOMPLETE = 3, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+enum { SNAPSHOT_AT_START = 0, SNAPSHOT_AT_SEGMENT = 1 };
+
+struct session {
+	const struct aq_config *config;
+	int argc;
+	char *const *argv;
+	struct aq_err err;
+	struct aq_probe probe;
+	struct aq_command command;
+	struct aq_source *src;
+	struct aq_capture_writer *writer;
+	struct aq_pipeline *pipeline;
+	bool folder_made, command_runs, stop;
+	int signal_fd, failed_fd;
+	sigset_t old_mask;
+	uint32_t snapshots;
+	uint64_t start_boot_ns, start_real_ns, begun_ns;
+	uint8_t class_of_event[AQ_WIRE_EVENTS];
+	struct aq_pipeline_progress shown;
+	uint64_t shown_ns;
+};
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	return clock_gettime(id, &t) < 0 ? 0 : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int say(const struct session *s, int status)
+{
+	fprintf(stderr, "aquilad: %s\n", s->err.text);
+	return status;
+}
+
+/* What can be known before anything is touched. */
+static int check_first(struct session *s)
+{
+	const struct aq_feature *obstacle;
+	struct stat st;
+	int r;
+
+	if (s->config->command != NULL) {
+		r = aq_command_find(s->config->command[0], &s->err);
+		if (r < 0)
+			return say(s, r == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+	}
+	if (lstat(s->config->output, &st) == 0) {
+		aq_err_set(&s->err, -EEXIST, "'%s' exists already; name another folder with -o", s->config->output);
+		return say(s, EXIT_ERROR);
+	}
+	aq_probe_run(&s->probe);
+	obstacle = aq_probe_obstacle(&s->probe);
+	if (obstacle != NULL) {
+		aq_err_set(&s->err, -ENOTSUP, "%s (missing here: %s%s%s)", obstacle->without, obstacle->name,
+			   obstacle->detail[0] != '\0' ? ": " : "", obstacle->detail);
+		return say(s, EXIT_ERROR);
+	}
+	return 0;
+}
+
+static int open_signals(struct session *s)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGCHLD);
+	s->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigaddset(&mask, SIGPIPE); /* a closed stderr must not end a recording */
+	sigaddset(&mask, SIGXFSZ); /* a limit on file size is a write error like others */
+	if (s->failed_fd < 0 || s->signal_fd < 0 || sigprocmask(SIG_BLOCK, &mask, &s->old_mask) < 0)
+		return aq_err_set(&s->err, -errno, "can't wait for signals: %s", strerror(errno));
+	return 0;
+}
+
+static int take_snapshot(void *user, int (*emit)(void *user, const struct aq_event *ev, struct aq_err *err),
+			 void *emit_user, struct aq_err *err)
+{
+	struct session *s = user;
+	const struct aq_snapshot_options options = {
+		.skip_pid = (uint32_t)getpid(),
+		.reason = s->snapshots++ == 0 ? SNAPSHOT_AT_START : SNAPSHOT_AT_SEGMENT,
+	};
+
+	return aq_snapshot_take(&options, emit, emit_user, NULL, err);
+}
+
+static int on_segment(void *user, struct aq_capture_writer *w, struct aq_err *err)
+{
+	struct session *s = user;
+
+	(void)w;
+	return s->pipeline != NULL ? aq_pipeline_checkpoint(s->pipeline, err) : 0;
+}
+
+static void reduce_thread(void)
+{
+	(void)aq_privileges_reduce(NULL);
+}
+
+static int load_source(struct session *s)
+{
+	const struct aq_live_options options = {
+		.ring_bytes = s->config->ring_bytes,
+		.skip = s->config->skip,
+		.only_targets = s->config->command != NULL,
+		.verbose = s->config->verbose,
+	};
+	int r = 0;
+
+	if (s->config->command != NULL)
+		r = aq_command_hold(&s->command, s->config->command, &s->old_mask, &s->err);
+	if (r == 0)
+		r = aq_live_load(&options, &s->src, &s->err);
+	if (r == 0 && s->config->command != NULL)
+		r = aq_live_add_target(s->src, s->command.pid, &s->err);
+	s->start_boot_ns = clock_ns(CLOCK_BOOTTIME);
+	s->start_real_ns = clock_ns(CLOCK_REALTIME);
+	if (r == 0)
+		r = aq_live_attach(s->src, &s->err);
+	return r;
+}
+
+static int open_capture(struct session *s)
+{
+	const struct aq_meta_facts facts = {
+		.config = s->config,
+		.probe = &s->probe,
+		.missing = aq_live_missing(s->src),
+		.ring_bytes = aq_live_ring_bytes(s->src),
+		.cpu_count = s->src->rings.cpu_count,
+		.start_boot_ns = s->start_boot_ns,
+		.start_real_ns = s->start_real_ns,
+		.argc = s->argc,
+		.argv = s->argv,
+	};
+	const struct aq_writer_options options = {
+		.zstd_level = s->config->zstd_level,
+		.segment_bytes = s->config->segment_bytes,
+		.segment_age_ns = s->config->segment_age_ns,
+		.keep_pointers = s->config->keep_pointers,
+		.time_resolution_ns = s->config->time_resolution_ns,
+		.on_segment = on_segment,
+		.user = s,
+	};
+	struct aq_meta meta;
+	int r = aq_meta_init(&meta, &facts);
+
+	if (r < 0)
+		return aq_err_set(&s->err, r, "can't describe the recording: %s", strerror(-r));
+	r = aq_capture_writer_new(s->config->output, &meta.meta, &options, &s->writer, &s->err);
+	s->folder_made = r == 0;
+	aq_meta_release(&meta);
+	return r;
+}
+
+static int start_pipeline(struct session *s)
+{
+	const struct aq_pipeline_options options = {
+		.class_of_event = s->class_of_event,
+		.start_ns = s->start_boot_ns,
+		.spool_bytes = (size_t)s->config->spool_bytes,
+		.flush_ns = s->config->flush_ns,
+		.priority = s->config->priority,
+		.snapshot = s->config->no_snapshot ? NULL : take_snapshot,
+		.snapshot_user = s,
+		.on_drain_thread = aq_privileges_drop_thread,
+		.on_encode_thread = reduce_thread,
+		.failed_fd = s->failed_fd,
+	};
+	int r;
+
+	aq_calls_classes(s->class_of_event);
+	r = aq_pipeline_new(s->src, s->writer, &options, &s->pipeline);
+	if (r < 0)
+		return aq_err_set(&s->err, r, "can't start: %s", strerror(-r));
+	return aq_pipeline_start(s->pipeline, &s->err);
+}
+
+/*
+ * One signal. With a command, what the terminal sent has reached the command as well, so it is waited for; what
+ * another process sent is passed on. The second one ends the recording in any case.
+ */
+static void take_signal(struct session *s, const struct signalfd_siginfo *info)
+{
+	if (info->ssi_signo == SIGCHLD)
+		return;
+	if (s->command_runs && !s->stop && !s->command.ended) {
+		s->command_runs = false; /* asked once */
+		if (info->ssi_code != SI_KERNEL)
+			kill(s->command.pid, (int)info->ssi_signo);
+		return;
+	}
+	s->stop = true;
+}
+
+static void show_progress(struct session *s)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct aq_pipeline_progress now;
+
+	if (s->config->no_progress || s->config->quiet || !isatty(STDERR_FILENO) || now_ns - s->shown_ns < 1000000000u)
+		return;
+	now = aq_pipeline_progress(s->pipeline);
+	aq_progress_line(stderr, now_ns - s->begun_ns, now_ns - s->shown_ns, &now, &s->shown);
+	s->shown = now;
+	s->shown_ns = now_ns;
+}
+
+static void run(struct session *s)
+{
+	struct pollfd fds[2] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->failed_fd, .events = POLLIN } };
+	bool held = s->config->command != NULL;
+
+	while (!s->stop) {
+		uint64_t elapsed_ns = clock_ns(CLOCK_MONOTONIC) - s->begun_ns;
+		uint64_t wait_ms = held ? 2 : 1000;
+		struct signalfd_siginfo info;
+
+		if (s->config->duration_ns != 0) {
+			if (elapsed_ns >= s->config->duration_ns)
+				break;
+			if ((s->config->duration_ns - elapsed_ns) / 1000000 < wait_ms)
+				wait_ms = (s->config->duration_ns - elapsed_ns) / 1000000 + 1;
+		}
+		if (poll(fds, 2, (int)wait_ms) < 0 && errno != EINTR)
+			break;
+		while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			take_signal(s, &info);
+		if (fds[1].revents & POLLIN)
+			break;
+		if (held && !s->stop && aq_pipeline_progress(s->pipeline).snapshot_done) {
+			held = false;
+			if (aq_command_go(&s->command, s->config->command[0], &s->err) < 0)
+				break;
+			s->command_runs = true;
+		}
+		if (aq_command_ended(&s->command))
+			break;
+		show_progress(s);
+	}
+	if (s->shown_ns != s->begun_ns)
+		aq_progress_clear(stderr);
+}
+
+/* The folder of a recording that did not come about. Only what the writer makes is removed. */
+static void remove_capture(const struct session *s)
+{
+	DIR *dir = opendir(s->config->output);
+	const struct dirent *entry;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL)
+		if (strncmp(entry->d_name, "segment-", 8) == 0)
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	(void)rmdir(s->config->output);
+}
+
+static int finish(struct session *s)
+{
+	struct aq_pipeline_result result;
+	bool not_begun = s->err.code != 0; /* the command could not be executed, or rights not be given up */
+	struct aq_err err = { 0 };
+	int r = aq_pipeline_finish(s->pipeline, &result, &err), status;
+
+	(void)aq_command_ended(&s->command);
+	if (not_begun) {
+		remove_capture(s);
+		return say(s, s->config->command == NULL ? EXIT_ERROR :
+			      s->err.code == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+	}
+	if (!s->config->quiet)
+		aq_summary_print(stderr, &(struct aq_summary){
+			.output = s->config->output,
+			.elapsed_ns = clock_ns(CLOCK_MONOTONIC) - s->begun_ns,
+			.result = &result,
+			.have_command = s->command.ended,
+			.command_status = s->command.exit_status,
+		});
+	if (r < 0) {
+		s->err = err;
+		return say(s, EXIT_ERROR);
+	}
+	status = aq_summary_complete(&result) ? EXIT_COMPLETE : EXIT_INCOMPLETE;
+	return s->config->exit_with_command && s->command.ended ? s->command.exit_status : status;
+}
+
+static int record(struct session *s)
+{
+	int r = open_signals(s);
+
+	if (r == 0)
+		r = load_source(s);
+	if (r == 0)
+		r = open_capture(s);
+	if (r == 0)
+		r = start_pipeline(s);
+	if (r < 0) {
+		if (s->folder_made)
+			remove_capture(s);
+		return say(s, EXIT_ERROR);
+	}
+	s->begun_ns = s->shown_ns = clock_ns(CLOCK_MONOTONIC);
+	if (aq_privileges_reduce(&s->err) == 0)
+		run(s);
+	return finish(s);
+}
+
+int aq_session_run(const struct aq_config *config, int argc, char *const argv[])
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int status;
+
+	if (s == NULL) {
+		fprintf(stderr, "aquilad: out of memory\n");
+		return EXIT_ERROR;
+	}
+	s->config = config;
+	s->argc = argc;
+	s->argv = argv;
+	s->signal_fd = s->failed_fd = -1;
+	s->command.go_fd = s->command.failed_fd = -1;
+	status = check_first(s);
+	if (status == 0)
+		status = record(s);
+	aq_pipeline_free(s->pipeline);
+	aq_capture_writer_free(s->writer);
+	aq_source_free(s->src);
+	aq_command_release(&s->command);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+	if (s->failed_fd >= 0)
+		close(s->failed_fd);
+	free(s);
+	return status;
+}
