@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Collects the events of a chunk, groups them by thread and turns them into columns; see builder.h and FORMAT.md. */
+#include "format/segment/builder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { OWN_FRAME_BYTES = 4096, TYPES_MAX = 1024, THREAD_SLOTS = 1 << 18, NUMBERS_MAX = 256 << 20 };
+
+int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events)
+{
+	*b = (struct aq_chunk_builder){ .max_events = max_events, .time_mask = UINT64_MAX };
+	b->thread_slot_count = 1024;
+	while (b->thread_slot_count < max_events * 2 && b->thread_slot_count < THREAD_SLOTS)
+		b->thread_slot_count *= 2;
+	if (b->thread_slot_count < max_events * 2)
+		b->thread_slot_count = AQ_CHUNK_EVENTS_MAX * 2;
+	aq_buf_init(&b->numbers, NUMBERS_MAX);
+	aq_buf_init(&b->attrs, NUMBERS_MAX);
+	aq_buf_init(&b->small, AQ_CHUNK_RAW_MAX);
+	aq_buf_init(&b->column, AQ_CHUNK_RAW_MAX);
+	aq_buf_init(&b->directory, AQ_CHUNK_STREAMS_MAX * (size_t)AQ_STREAM_ENTRY_BYTES);
+	aq_buf_init(&b->frames, AQ_BLOCK_PAYLOAD_MAX);
+	b->rows = malloc(max_events * sizeof(*b->rows));
+	b->threads = malloc(max_events * sizeof(*b->threads));
+	b->thread_slots = calloc(b->thread_slot_count, sizeof(*b->thread_slots));
+	b->order = malloc(max_events * sizeof(*b->order));
+	b->by_type = malloc(max_events * sizeof(*b->by_type));
+	b->values = malloc(max_events * sizeof(*b->values));
+	b->zstd = ZSTD_createCCtx();
+	return b->rows && b->threads && b->thread_slots && b->order && b->by_type && b->values && b->zstd ? 0 : -ENOMEM;
+}
+
+void aq_chunk_builder_release(struct aq_chunk_builder *b)
+{
+	free(b->rows);
+	free(b->threads);
+	free(b->thread_slots);
+	free(b->order);
+	free(b->by_type);
+	free(b->values);
+	aq_buf_release(&b->numbers);
+	aq_buf_release(&b->attrs);
+	aq_buf_release(&b->small);
+	aq_buf_release(&b->column);
+	aq_buf_release(&b->directory);
+	aq_buf_release(&b->frames);
+	ZSTD_freeCCtx(b->zstd);
+}
+
+static bool same_thread(const struct aq_chunk_thread *t, const struct aq_event *ev)
+{
+	return t->tid == ev->tid && t->pid == ev->pid && t->cgroup_id == ev->cgroup_id && t->abi == ev->abi;
+}
+
+static uint32_t find_thread(struct aq_chunk_builder *b, const struct aq_event *ev)
+{
+	if (b->last_thread < b->thread_count && same_thread(&b->threads[b->last_thread], ev))
+		return b->last_thread;
+	uint64_t hash = ((uint64_t)ev->tid << 32 | ev->pid) * 0x9e3779b97f4a7c15ull ^ ev->cgroup_id * 0xc2b2ae3d27d4eb4full ^ ev->abi;
+	uint32_t mask = b->thread_slot_count - 1, slot = (uint32_t)(hash >> 32) & mask;
+	for (; b->thread_slots[slot]; slot = (slot + 1) & mask)
+		if (same_thread(&b->threads[b->thread_slots[slot] - 1], ev))
+			return b->last_thread = b->thread_slots[slot] - 1;
+	b->threads[b->thread_count] =
+		(struct aq_chunk_thread){ .cgroup_id = ev->cgroup_id, .pid = ev->pid, .tid = ev->tid, .abi = ev->abi };
+	b->thread_slots[slot] = ++b->thread_count;
+	return b->last_thread = b->thread_count - 1;
+}
+
+int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, const struct aq_event *ev)
+{
+	const struct aq_event_schema *schema = aq_schema_event(ev->id);
+	unsigned wanted = schema ? aq_schema_number_count(schema) : 6;
+	size_t numbers_start = b->numbers.len, attrs_start = b->attrs.len;
+	struct aq_chunk_row *row = &b->rows[b->count];
+	*row = (struct aq_chunk_row){
+		.time_ns = ev->time_ns & b->time_mask, .ret = ev->ret, .id = schema ? ev->id : 0, .cpu = ev->cpu,
+		.nr = ev->nr, .flags = ev->flags, .cls = ev->cls, .number_count = (uint8_t)wanted,
+		.numbers = (uint32_t)(numbers_start / sizeof(uint64_t)),
+		.attrs = (uint32_t)(attrs_start / sizeof(struct aq_chunk_attr)),
+	};
+	uint64_t numbers[AQ_EVENT_MAX_ARGS];
+	for (unsigned i = 0; i < wanted; i++) {
+		uint64_t v = i < ev->arg_count ? ev->args[i] : 0;
+		numbers[i] = schema ? aq_normalise(schema->args[i].type, v, b->keep_pointers) : v;
+	}
+	aq_buf_put(&b->numbers, numbers, wanted * sizeof(numbers[0]));
+	for (unsigned i = 0; i < ev->attr_count; i++) {
+		struct aq_chunk_attr attr = { .true_len = ev->attrs[i].true_len, .key = ev->attrs[i].key,
+					      .flags = ev->attrs[i].flags };
+		if (attr.key == 0 || attr.key >= AQ_ATTR_KEY_MAX)
+			continue;
+		int r = aq_dictionary_intern(d, ev->attrs[i].data, ev->attrs[i].len, &attr.string);
+		if (r == 0)
+			aq_buf_put(&b->attrs, &attr, sizeof(attr));
+		if (r < 0 || b->attrs.failed) {
+			b->numbers.len = numbers_start;
+			b->attrs.len = attrs_start;
+			return -ENOMEM;
+		}
+		row->attr_count++;
+	}
+	if (b->numbers.failed)
+		return -ENOMEM;
+	row->thread = find_thread(b, ev);
+	b->threads[row->thread].events++;
+	b->count++;
+	return 0;
+}
+
+/* Rows in order of thread (first seen first), then time; rows of one thread mostly are in order of time already. */
+static void group_by_thread(struct aq_chunk_builder *b)
+{
+	uint32_t start = 0;
+	uint32_t *next = b->by_type; /* used later only */
+	for (uint32_t t = 0; t < b->thread_count; t++) {
+		next[t] = start;
+		start += b->threads[t].events;
+	}
+	for (uint32_t i = 0; i < b->count; i++)
+		b->order[next[b->rows[i].thread]++] = i;
+	for (uint32_t i = 1; i < b->count; i++) {
+		uint32_t row = b->order[i], k = i;
+		while (k > 0 && b->rows[b->order[k - 1]].thread == b->rows[row].thread &&
+		       b->rows[b->order[k - 1]].time_ns > b->rows[row].time_ns) {
+			b->order[k] = b->order[k - 1];
+			k--;
+		}
+		b->order[k] = row;
+	}
+}
+
+/* State of one payload in the making: streams collect in `small` or get a frame of their own. */
+struct payload {
+	struct aq_chunk_builder *b;
+	int level;
+	uint32_t streams, frames;
+	struct aq_buf frame_table; /* AQ_FRAME_ENTRY_BYTES each, without the small frame, which comes last */
+	bool failed;
+};
+
+static void put_frame(struct payload *p, const uint8_t *data, size_t n, bool compress)
+{
+	struct aq_buf *out = &p->b->frames;
+	size_t start = out->len, stored = n;
+	uint32_t method = AQ_FRAME_RAW;
+	if (compress) {
+		size_t bound = ZSTD_compressBound(n);
+		uint8_t *to = aq_buf_reserve(out, bound);
+		stored = to ? ZSTD_compressCCtx(p->b->zstd, to, bound, data, n, p->level) : 0;
+		if (!to || ZSTD_isError(stored)) {
+			p->failed = true;
+			return;
+		}
+		if (stored < n) {
+			method = AQ_FRAME_ZSTD;
+			out->len += stored;
+		}
+	}
+	if (method == AQ_FRAME_RAW) {
+		stored = n;
+		aq_buf_put(out, data, n);
+	}
+	aq_buf_put_u32(&p->frame_table, (uint32_t)(out->len - start));
+	aq_buf_put_u32(&p->frame_table, (uint32_t)n);
+	aq_buf_put_u32(&p->frame_table, method);
+	p->frames++;
+	p->failed = p->failed || out->failed || p->frame_table.failed;
+}
+
+/* The bytes in b->column are one stream. Big ones become a frame now; frame 65535 stands for the small one. */
+static void put_stream(struct payload *p, enum aq_stream stream, enum aq_encoding encoding, uint16_t type, uint8_t sub,
+		       uint32_t values, bool compress)
+{
+	struct aq_buf *c = &p->b->column, *dir = &p->b->directory;
+	bool own = c->len >= OWN_FRAME_BYTES || !compress;
+	aq_buf_put_u8(dir, (uint8_t)stream);
+	aq_buf_put_u8(dir, (uint8_t)encoding);
+	aq_buf_put_u16(dir, type);
+	aq_buf_put_u8(dir, sub);
+	aq_buf_put_u8(dir, 0);
+	aq_buf_put_u16(dir, own ? (uint16_t)p->frames : UINT16_MAX);
+	aq_buf_put_u32(dir, own ? 0 : (uint32_t)p->b->small.len);
+	aq_buf_put_u32(dir, (uint32_t)c->len);
+	aq_buf_put_u32(dir, values);
+	if (own)
+		put_frame(p, c->data, c->len, compress);
+	else
+		aq_buf_put(&p->b->small, c->data, c->len);
+	p->streams++;
+	p->failed = p->failed || c->failed || dir->failed || p->b->small.failed || p->streams > AQ_CHUNK_STREAMS_MAX;
+	aq_buf_reset(c);
+}
+
+static void put_column(struct payload *p, enum aq_stream stream, uint16_t type, uint8_t sub, uint32_t count)
+{
+	enum aq_encoding encoding = aq_column_encode(p->b->values, count, &p->b->column);
+	put_stream(p, stream, encoding, type, sub, count, true);
+}
+
+static void payload_begin(struct payload *p, struct aq_chunk_builder *b, int level)
+{
+	*p = (struct payload){ .b = b, .level = level };
+	aq_buf_init(&p->frame_table, UINT16_MAX * (size_t)AQ_FRAME_ENTRY_BYTES);
+	aq_buf_reset(&b->small);
+	aq_buf_reset(&b->column);
+	aq_buf_reset(&b->directory);
+	aq_buf_reset(&b->frames);
+}
+
+/* Directory, frame table and frames behind what `out` holds already. */
+static int payload_end(struct payload *p, struct aq_buf *out)
+{
+	put_frame(p, p->b->small.data, p->b->small.len, true);
+	aq_buf_put_u32(out, p->streams);
+	aq_buf_put_u32(out, p->frames);
+	aq_buf_put(out, p->b->directory.data, p->b->directory.len);
+	aq_buf_put(out, p->frame_table.data, p->frame_table.len);
+	aq_buf_put(out, p->b->frames.data, p->b->frames.len);
+	bool failed = p->failed || out->failed;
+	aq_buf_release(&p->frame_table);
+	return failed ? -ENOMEM : 0;
+}
+
+static void put_threads(struct payload *p)
+{
+	struct aq_chunk_builder *b = p->b;
+	uint32_t pid = 0;
+	uint64_t cgroup = 0;
+	for (uint32_t t = 0; t < b->thread_count; t++) {
+		const struct aq_chunk_thread *thread = &b->threads[t];
+		aq_buf_put_varint(&b->column, aq_zigzag((int64_t)thread->pid - pid));
+		aq_buf_put_varint(&b->column, aq_zigzag((int64_t)thread->tid - thread->pid));
+		aq_buf_put_varint(&b->column, aq_zigzag((int64_t)(thread->cgroup_id - cgroup)));
+		aq_buf_put_u8(&b->column, thread->abi);
+		aq_buf_put_varint(&b->column, thread->events);
+		pid = thread->pid;
+		cgroup = thread->cgroup_id;
+	}
+	put_stream(p, AQ_STREAM_THREADS, AQ_ENC_BYTES, 0, 0, b->thread_count, true);
+}
+
+static void put_times(struct payload *p, uint64_t min_ns)
+{
+	struct aq_chunk_builder *b = p->b;
+	struct aq_buf bits;
+	aq_buf_init(&bits, AQ_CHUNK_RAW_MAX);
+	uint8_t *classes = aq_buf_reserve(&b->column, b->count);
+	uint8_t *to = aq_buf_reserve(&bits, (size_t)b->count * 8 + 16);
+	if (!classes || !to) {
+		p->failed = true;
+		aq_buf_release(&bits);
+		return;
+	}
+	unsigned __int128 hold = 0;
+	unsigned held = 0;
+	uint64_t previous = min_ns;
+	uint32_t thread = UINT32_MAX;
+	for (uint32_t i = 0; i < b->count; i++) {
+		const struct aq_chunk_row *row = &b->rows[b->order[i]];
+		if (row->thread != thread) {
+			thread = row->thread;
+			previous = min_ns;
+		}
+		uint64_t delta = row->time_ns - previous;
+		unsigned cls = delta ? 64u - (unsigned)__builtin_clzll(delta) : 0;
+		previous = row->time_ns;
+		classes[i] = (uint8_t)cls;
+		if (cls < 2)
+			continue;
+		hold |= (unsigned __int128)(delta & ((1ull << (cls - 1)) - 1)) << held;
+		held += cls - 1;
+		while (held >= 8) {
+			*to++ = (uint8_t)hold;
+			hold >>= 8;
+			held -= 8;
+		}
+	}
+	if (held)
+		*to++ = (uint8_t)hold;
+	b->column.len += b->count;
+	put_stream(p, AQ_STREAM_TIME_CLASS, AQ_ENC_BYTES, 0, 0, b->count, true);
+	bits.len = (size_t)(to - bits.data);
+	aq_buf_put(&b->column, bits.data, bits.len);
+	aq_buf_release(&bits);
+	put_stream(p, AQ_STREAM_TIME_BITS, AQ_ENC_BYTES, 0, 0, b->count, false);
+}
+
+/* Positions by type: a counting sort over the grouped order. start has one more element than there are types. */
+static uint32_t sort_by_type(struct aq_chunk_builder *b, struct aq_buf *types, uint32_t start[TYPES_MAX + 1])
+{
+	uint16_t index[AQ_EVENT_ID_MAX];
+	uint32_t count[TYPES_MAX] = { 0 }, type_count = 0;
+	memset(index, 0xff, sizeof(index));
+	for (uint32_t i = 0; i < b->count; i++) {
+		uint16_t id = b->rows[b->order[i]].id;
+		if (index[id] == UINT16_MAX) {
+			index[id] = (uint16_t)type_count++;
+			aq_buf_put_u16(types, id);
+		}
+		count[index[id]]++;
+		b->values[i] = index[id];
+	}
+	start[0] = 0;
+	for (uint32_t t = 0; t < type_count; t++)
+		start[t + 1] = start[t] + count[t];
+	uint32_t next[TYPES_MAX];
+	memcpy(next, start, sizeof(next[0]) * type_count);
+	for (uint32_t i = 0; i < b->count; i++)
+		b->by_type[next[b->values[i]]++] = b->order[i];
+	return type_count;
+}
+
+static void put_type_columns(struct payload *p, uint16_t type, uint32_t from, uint32_t to)
+{
+	struct aq_chunk_builder *b = p->b;
+	const uint64_t *numbers = (const uint64_t *)(const void *)b->numbers.data;
+	const struct aq_chunk_row *first = &b->rows[b->by_type[from]];
+	const struct aq_event_schema *schema = aq_schema_event(first->id);
+	uint32_t n = to - from;
+	if (!schema || schema->ret_type != AQ_TYPE_NONE) {
+		for (uint32_t i = 0; i < n; i++)
+			b->values[i] = (uint64_t)b->rows[b->by_type[from + i]].ret;
+		put_column(p, AQ_STREAM_RET, type, 0, n);
+	}
+	if (!schema) {
+		for (uint32_t i = 0; i < n; i++)
+			b->values[i] = b->rows[b->by_type[from + i]].nr;
+		put_column(p, AQ_STREAM_NR, type, 0, n);
+	}
+	for (unsigned a = 0; a < first->number_count; a++) {
+		if (schema && !aq_type_is_stored(schema->args[a].type, b->keep_pointers))
+			continue;
+		for (uint32_t i = 0; i < n; i++)
+			b->values[i] = numbers[b->rows[b->by_type[from + i]].numbers + a];
+		put_column(p, AQ_STREAM_ARG, type, (uint8_t)a, n);
+	}
+}
+
+static void put_attr_columns(struct payload *p, uint16_t type, uint32_t from, uint32_t to)
+{
+	struct aq_chunk_builder *b = p->b;
+	const struct aq_chunk_attr *attrs = (const struct aq_chunk_attr *)(const void *)b->attrs.data;
+	uint64_t keys = 0, extra = 0;
+	uint32_t n = to - from;
+	for (uint32_t i = from; i < to; i++) {
+		const struct aq_chunk_row *row = &b->rows[b->by_type[i]];
+		for (unsigned k = 0; k < row->attr_count; k++) {
+			const struct aq_chunk_attr *attr = &attrs[row->attrs + k];
+			keys |= 1ull << attr->key;
+			if (attr->flags || attr->true_len)
+				extra |= 1ull << attr->key;
+		}
+	}
+	for (unsigned key = 1; key < AQ_ATTR_KEY_MAX; key++) {
+		if (!(keys >> key & 1))
+			continue;
+		struct aq_buf extras;
+		uint32_t extra_count = 0, last = 0;
+		aq_buf_init(&extras, AQ_CHUNK_RAW_MAX);
+		for (uint32_t i = 0; i < n; i++) {
+			const struct aq_chunk_row *row = &b->rows[b->by_type[from + i]];
+			b->values[i] = 0;
+			for (unsigned k = 0; k < row->attr_count; k++) {
+				const struct aq_chunk_attr *attr = &attrs[row->attrs + k];
+				if (attr->key != key || b->values[i])
+					continue;
+				b->values[i] = (uint64_t)attr->string + 1;
+				if (!attr->flags && !attr->true_len)
+					continue;
+				aq_buf_put_varint(&extras, i - last);
+				aq_buf_put_varint(&extras, attr->flags);
+				aq_buf_put_varint(&extras, attr->true_len);
+				last = i;
+				extra_count++;
+			}
+		}
+		put_column(p, AQ_STREAM_ATTR_ID, type, (uint8_t)key, n);
+		if (extra >> key & 1) {
+			aq_buf_put(&b->column, extras.data, extras.len);
+			put_stream(p, AQ_STREAM_ATTR_EXTRA, AQ_ENC_BYTES, type, (uint8_t)key, extra_count, true);
+		}
+		p->failed = p->failed || extras.failed;
+		aq_buf_release(&extras);
+	}
+}
+
+static void fill_zone(const struct aq_chunk_builder *b, struct aq_zone *z)
+{
+	*z = (struct aq_zone){ .events = b->count, .min_ns = UINT64_MAX, .ring_min_ns = UINT64_MAX, .min_pid = UINT32_MAX };
+	for (uint32_t i = 0; i < b->count; i++) {
+		const struct aq_chunk_row *row = &b->rows[i];
+		z->min_ns = row->time_ns < z->min_ns ? row->time_ns : z->min_ns;
+		z->max_ns = row->time_ns > z->max_ns ? row->time_ns : z->max_ns;
+		if (aq_event_is_made(row->id))
+			continue;
+		z->ring_min_ns = row->time_ns < z->ring_min_ns ? row->time_ns : z->ring_min_ns;
+		z->ring_max_ns = row->time_ns > z->ring_max_ns ? row->time_ns : z->ring_max_ns;
+	}
+	for (uint32_t t = 0; t < b->thread_count; t++) {
+		z->min_pid = b->threads[t].pid < z->min_pid ? b->threads[t].pid : z->min_pid;
+		z->max_pid = b->threads[t].pid > z->max_pid ? b->threads[t].pid : z->max_pid;
+	}
+}
+
+static void empty(struct aq_chunk_builder *b)
+{
+	b->count = b->thread_count = b->last_thread = 0;
+	memset(b->thread_slots, 0, b->thread_slot_count * sizeof(*b->thread_slots));
+	aq_buf_reset(&b->numbers);
+	aq_buf_reset(&b->attrs);
+}
+
+int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_dictionary *d, int level, struct aq_buf *chunk,
+			     struct aq_buf *attrs, struct aq_zone *ret_zone, struct aq_buf *types)
+{
+	static const uint32_t limit = TYPES_MAX;
+	uint32_t start[TYPES_MAX + 1];
+	struct payload p;
+	fill_zone(b, ret_zone);
+	ret_zone->generation = d->generation;
+	ret_zone->dictionary_count = d->count;
+	group_by_thread(b);
+	payload_begin(&p, b, level);
+	uint32_t type_count = sort_by_type(b, types, start);
+	if (type_count > limit || types->failed)
+		return -ENOMEM;
+	ret_zone->types = types->data;
+	ret_zone->type_count = type_count;
+	aq_zone_write(chunk, ret_zone);
+
+	uint8_t *index = aq_buf_reserve(&b->column, (size_t)b->count * 2);
+	for (uint32_t i = 0; index && i < b->count; i++) { /* one byte where that is enough, else two planes */
+		index[i] = (uint8_t)b->values[i];
+		if (type_count > 256)
+			index[b->count + i] = (uint8_t)(b->values[i] >> 8);
+	}
+	b->column.len += (size_t)b->count * (type_count > 256 ? 2 : 1);
+	put_stream(&p, AQ_STREAM_TYPES, AQ_ENC_BYTES, 0, 0, b->count, true);
+	put_threads(&p);
+	put_times(&p, ret_zone->min_ns);
+	for (uint32_t i = 0; i < b->count; i++)
+		b->values[i] = b->rows[b->order[i]].cpu;
+	put_column(&p, AQ_STREAM_CPU, 0, 0, b->count);
+	for (uint32_t i = 0; i < b->count; i++)
+		b->values[i] = b->rows[b->order[i]].flags;
+	put_column(&p, AQ_STREAM_FLAGS, 0, 0, b->count);
+	for (uint32_t t = 0; t < type_count; t++)
+		put_type_columns(&p, (uint16_t)t, start[t], start[t + 1]);
+	int r = payload_end(&p, chunk);
+	if (r == 0 && b->attrs.len) {
+		payload_begin(&p, b, level);
+		for (uint32_t t = 0; t < type_count; t++)
+			put_attr_columns(&p, (uint16_t)t, start[t], start[t + 1]);
+		r = payload_end(&p, attrs);
+	}
+	empty(b);
+	return r;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Block headers, zone maps and what is kept of a number. */
+#include "format/segment/layout.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static void store(uint8_t *p, uint64_t v, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		p[i] = (uint8_t)(v >> (8 * i));
+}
+
+void aq_block_header_write(uint8_t *h, const struct aq_block *block)
+{
+	memset(h, 0, AQ_BLOCK_HEADER_BYTES);
+	store(h, AQ_BLOCK_MAGIC, 4);
+	store(h + 4, block->kind, 2);
+	store(h + 6, block->flags, 2);
+	store(h + 8, block->payload_bytes, 8);
+	store(h + 16, block->number, 8);
+	store(h + 24, block->payload_hash, 8);
+	/* 32 … 71: chain hash and reserved */
+	store(h + 72, XXH3_64bits(h, 72), 8);
+}
+
+bool aq_block_header_read(const uint8_t *h, struct aq_block *ret)
+{
+	struct aq_bytes r = aq_bytes_of(h, AQ_BLOCK_HEADER_BYTES);
+	if (aq_bytes_u32(&r) != AQ_BLOCK_MAGIC)
+		return false;
+	ret->kind = aq_bytes_u16(&r);
+	ret->flags = aq_bytes_u16(&r);
+	ret->payload_bytes = aq_bytes_u64(&r);
+	ret->number = aq_bytes_u64(&r);
+	ret->payload_hash = aq_bytes_u64(&r);
+	aq_bytes_take(&r, 40);
+	return aq_bytes_u64(&r) == XXH3_64bits(h, 72) && ret->payload_bytes <= AQ_BLOCK_PAYLOAD_MAX;
+}
+
+void aq_zone_write(struct aq_buf *b, const struct aq_zone *z)
+{
+	aq_buf_put_u32(b, z->events);
+	aq_buf_put_u32(b, z->generation);
+	aq_buf_put_u32(b, z->dictionary_count);
+	aq_buf_put_u32(b, z->type_count);
+	aq_buf_put_u64(b, z->min_ns);
+	aq_buf_put_u64(b, z->max_ns);
+	aq_buf_put_u64(b, z->ring_min_ns);
+	aq_buf_put_u64(b, z->ring_max_ns);
+	aq_buf_put_u32(b, z->min_pid);
+	aq_buf_put_u32(b, z->max_pid);
+	aq_buf_put(b, z->types, (size_t)z->type_count * 2);
+}
+
+bool aq_zone_read(struct aq_bytes *r, struct aq_zone *ret)
+{
+	ret->events = aq_bytes_u32(r);
+	ret->generation = aq_bytes_u32(r);
+	ret->dictionary_count = aq_bytes_u32(r);
+	ret->type_count = aq_bytes_u32(r);
+	ret->min_ns = aq_bytes_u64(r);
+	ret->max_ns = aq_bytes_u64(r);
+	ret->ring_min_ns = aq_bytes_u64(r);
+	ret->ring_max_ns = aq_bytes_u64(r);
+	ret->min_pid = aq_bytes_u32(r);
+	ret->max_pid = aq_bytes_u32(r);
+	if (ret->type_count > AQ_EVENT_ID_MAX)
+		return false;
+	ret->types = aq_bytes_take(r, (size_t)ret->type_count * 2);
+	return !r->failed && ret->events > 0 && ret->events <= AQ_CHUNK_EVENTS_MAX && ret->type_count > 0 &&
+	       ret->min_ns <= ret->max_ns;
+}
+
+bool aq_type_is_stored(enum aq_type type, bool keep_pointers)
+{
+	switch (type) {
+	case AQ_TYPE_PTR:
+		return keep_pointers;
+	case AQ_TYPE_PATH:
+	case AQ_TYPE_STRING:
+	case AQ_TYPE_STRVEC:
+	case AQ_TYPE_SOCKADDR:
+		return false;
+	default:
+		return true;
+	}
+}
+
+uint64_t aq_normalise(enum aq_type type, uint64_t value, bool keep_pointers)
+{
+	if (!aq_type_is_stored(type, keep_pointers))
+		return 0;
+	switch (type) {
+	case AQ_TYPE_FD:
+	case AQ_TYPE_INT:
+	case AQ_TYPE_PID:
+	case AQ_TYPE_SIGNAL:
+		return (uint64_t)(int64_t)(int32_t)value;
+	case AQ_TYPE_UINT:
+	case AQ_TYPE_MODE:
+	case AQ_TYPE_UID:
+	case AQ_TYPE_GID:
+	case AQ_TYPE_ENUM:
+		return (uint32_t)value;
+	default:
+		return value;
+	}
+}
+
+const char *aq_gap_reason_name(enum aq_gap_reason reason)
+{
+	static const char *const names[] = { "?",	 "ring-full", "spool-shed", "recorder-down", "kernel-skipped", "disk",
+					     "damage", "filter",    "budget",     "coalesced",     "attribute" };
+	return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "?";
+}

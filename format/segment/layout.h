@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The byte layout of FORMAT.md as numbers, shared by writer and reader; private to this folder.
+ */
+#ifndef AQ_FORMAT_SEGMENT_LAYOUT_H
+#define AQ_FORMAT_SEGMENT_LAYOUT_H
+
+#include "format/base/buf.h"
+#include "format/base/err.h"
+#include "format/segment/event.h"
+#include "format/segment/reader.h"
+
+enum {
+	AQ_FORMAT_VERSION = 1,
+	AQ_BLOCK_MAGIC = 0x31425141,        /* "AQB1" */
+	AQ_BLOCK_HEADER_BYTES = 80,
+	AQ_TRAILER_BYTES = 16,
+	AQ_BLOCK_PAYLOAD_MAX = 256 << 20,
+	AQ_CHUNK_EVENTS_MAX = 1 << 20,
+	AQ_CHUNK_RAW_MAX = 512 << 20,       /* decoded bytes of one chunk's frames */
+	AQ_DICTIONARY_BYTES_MAX = 96 << 20, /* strings alive in one generation */
+	AQ_DICTIONARY_COUNT_MAX = 2 << 20,
+};
+#define AQ_TRAILER_MAGIC 0x3130302d41515141ull /* "AQQA-001", read from the end */
+
+enum aq_block_kind {
+	AQ_BLOCK_SEGMENT = 1,
+	AQ_BLOCK_DICTIONARY = 2,
+	AQ_BLOCK_CHUNK = 3,
+	AQ_BLOCK_ATTRS = 4,
+	AQ_BLOCK_LEDGER = 5,
+	AQ_BLOCK_FOOTER = 6,
+	/* 7 signature, 8 encrypted, 9 manifest: numbers kept for them */
+};
+
+enum aq_block_flag {
+	AQ_BLOCKF_REQUIRED = 1 << 0, /* a reader that does not know the kind must not go on */
+};
+
+struct aq_block {
+	uint16_t kind, flags;
+	uint64_t offset;       /* of the header in the file */
+	uint64_t payload_bytes;
+	uint64_t number;
+	uint64_t payload_hash; /* xxh3-64 */
+};
+
+/* Puts a header for the payload at `header` (AQ_BLOCK_HEADER_BYTES). */
+void aq_block_header_write(uint8_t *header, const struct aq_block *block);
+/* False when magic or checksum are wrong. offset is left to the caller. */
+bool aq_block_header_read(const uint8_t *header, struct aq_block *ret_block);
+
+enum { AQ_SEGMENTF_POINTERS = 1 << 0 };
+
+/* keys of the host facts in a segment header */
+enum aq_fact_key {
+	AQ_FACT_HOST = 1, AQ_FACT_KERNEL_RELEASE = 2, AQ_FACT_KERNEL_VERSION = 3, AQ_FACT_MACHINE = 4,
+	AQ_FACT_BOOT_ID = 5, AQ_FACT_RECORDER_VERSION = 6, AQ_FACT_COMMAND = 7, AQ_FACT_FEATURES = 8, AQ_FACT_POLICY = 9,
+	AQ_FACT_COUNT = 10
+};
+
+/* streams of a chunk */
+enum aq_stream {
+	AQ_STREAM_THREADS = 1,    /* table of thread contexts with run lengths */
+	AQ_STREAM_TYPES = 2,      /* index into the chunk's type table, per event */
+	AQ_STREAM_TIME_CLASS = 3, /* bits of the time since the thread's previous event */
+	AQ_STREAM_TIME_BITS = 4,  /* those bits below the leading one, packed */
+	AQ_STREAM_CPU = 5,
+	AQ_STREAM_FLAGS = 6,
+	AQ_STREAM_RET = 7,        /* per type */
+	AQ_STREAM_ARG = 8,        /* per type and argument */
+	AQ_STREAM_NR = 9,         /* raw number, for the type "unknown" */
+	AQ_STREAM_ATTR_ID = 16,   /* per type and key: dictionary id + 1, 0 for none */
+	AQ_STREAM_ATTR_EXTRA = 17 /* per type and key: flags and true lengths where there are any */
+};
+
+/* how the values of a stream became bytes */
+enum aq_encoding {
+	AQ_ENC_BYTES = 0,    /* structure given by the stream itself */
+	AQ_ENC_CONST = 1,    /* one value for all */
+	AQ_ENC_FRAME = 2,    /* value - base in w bytes, plane by plane */
+	AQ_ENC_DELTA = 3,    /* zigzag varint of the difference from the value before */
+	AQ_ENC_DICT = 4,     /* up to 256 distinct values, one index byte each */
+};
+
+enum aq_frame_method { AQ_FRAME_RAW = 0, AQ_FRAME_ZSTD = 1 };
+
+struct aq_stream_entry {   /* 20 bytes on disk */
+	uint8_t stream, encoding;
+	uint16_t type;     /* index into the type table */
+	uint8_t sub;       /* argument or attribute key */
+	uint8_t reserved;
+	uint16_t frame;
+	uint32_t offset, bytes; /* in the decoded frame */
+	uint32_t values;
+};
+enum { AQ_STREAM_ENTRY_BYTES = 20, AQ_FRAME_ENTRY_BYTES = 12, AQ_CHUNK_STREAMS_MAX = 60000 };
+
+/* Zone map of a chunk: opens its payload and stands in the footer too. */
+struct aq_zone {
+	uint32_t events;
+	uint32_t generation, dictionary_count; /* strings below dictionary_count of this generation are needed */
+	uint64_t min_ns, max_ns;               /* all events */
+	uint64_t ring_min_ns, ring_max_ns;     /* those from rings; min > max if there are none */
+	uint32_t min_pid, max_pid;
+	uint32_t type_count;
+	const uint8_t *types;                  /* type_count little-endian 16-bit event ids, borrowed */
+};
+void aq_zone_write(struct aq_buf *b, const struct aq_zone *zone);
+/* False when it is cut or senseless. */
+bool aq_zone_read(struct aq_bytes *r, struct aq_zone *ret_zone);
+
+/* True for events that the recorder makes itself: not part of the ledger. */
+static inline bool aq_event_is_made(uint16_t id)
+{
+	return (id >= AQ_EV_snap_begin && id <= AQ_EV_snap_mount) || id == AQ_EV_fact || id == AQ_EV_mark;
+}
+
+/* What of a number is kept: 32-bit types lose a register's upper half, pointers what policy drops. */
+uint64_t aq_normalise(enum aq_type type, uint64_t value, bool keep_pointers);
+bool aq_type_is_stored(enum aq_type type, bool keep_pointers);
+
+/* Columns of values. encode appends to out and says which encoding it chose. */
+enum aq_encoding aq_column_encode(const uint64_t *values, uint32_t count, struct aq_buf *out);
+/* Fills values[count]; false when the bytes are cut or senseless. */
+bool aq_column_decode(enum aq_encoding encoding, const uint8_t *data, size_t bytes, uint64_t *values, uint32_t count);
+
+#endif

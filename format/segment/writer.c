@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The capture writer: files, blocks, ledger, footer, rotation. The columns themselves are made by builder.c. */
+#include "format/segment/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "format/segment/builder.h"
+
+enum {
+	DEFAULT_CHUNK_EVENTS = 65536,
+	DEFAULT_STRING_BYTES = 4 << 20,
+	DICTIONARY_CHUNKS = 64, /* chunks that a lost dictionary block can take with it */
+	GAPS_MAX = 65536,       /* that wait for the next ledger block */
+};
+
+struct aq_capture_writer {
+	char *path;
+	int dir_fd, fd;
+	struct aq_writer_options options;
+	struct aq_capture_meta meta;
+	char *strings[AQ_FACT_COUNT]; /* owned copies behind meta */
+	uint64_t segment_number, segment_bytes, block_number, segment_start_ns, segment_events, segment_chunks;
+	uint64_t segment_min_ns, segment_max_ns;
+	struct aq_chunk_builder builder;
+	struct aq_dictionary dictionary;
+	uint32_t chunks_in_generation;
+	size_t fresh_string_mark; /* dictionary bytes when the open chunk began */
+	struct aq_buf payload, attrs, types, footer, gaps;
+	uint32_t gap_count, footer_count;
+	bool ledger_due;
+	struct aq_ledger_row *rows;
+	size_t row_count;
+	uint64_t ledger_boot_ns, ledger_real_ns;
+	struct aq_writer_stats *stats;
+	struct aq_err failure;
+	bool closed;
+};
+
+static int fail(struct aq_capture_writer *w, struct aq_err *err)
+{
+	if (err)
+		*err = w->failure;
+	return w->failure.code;
+}
+
+static int out_of_memory(struct aq_capture_writer *w, struct aq_err *err)
+{
+	aq_err_set(&w->failure, -ENOMEM, "out of memory while writing '%s'", w->path);
+	return fail(w, err);
+}
+
+/* Whole or not at all: what a failed write left behind is cut off again. */
+static int append(struct aq_capture_writer *w, const void *data, size_t n, struct aq_err *err)
+{
+	const uint8_t *p = data;
+	size_t left = n;
+	while (left) {
+		ssize_t k = pwrite(w->fd, p, left, (off_t)(w->segment_bytes + (n - left)));
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0) {
+			int code = k < 0 ? -errno : -EIO;
+			bool cut = ftruncate(w->fd, (off_t)w->segment_bytes) == 0;
+			aq_err_set(&w->failure, code, "'%s/segment-%06llu.aqs': could not write at byte %llu: %s%s", w->path,
+				   (unsigned long long)w->segment_number, (unsigned long long)w->segment_bytes,
+				   strerror(-code), cut ? "" : " (and the unfinished part could not be removed)");
+			return fail(w, err);
+		}
+		p += k;
+		left -= (size_t)k;
+	}
+	w->segment_bytes += n;
+	w->stats->bytes_written += n;
+	return 0;
+}
+
+/* The payload starts AQ_BLOCK_HEADER_BYTES into buf; the header is put before it. Tells where the block went. */
+static int append_block(struct aq_capture_writer *w, enum aq_block_kind kind, struct aq_buf *buf, uint64_t *ret_offset,
+			struct aq_err *err)
+{
+	struct aq_block block = {
+		.kind = (uint16_t)kind,
+		.flags = kind == AQ_BLOCK_SEGMENT || kind == AQ_BLOCK_DICTIONARY || kind == AQ_BLOCK_CHUNK ? AQ_BLOCKF_REQUIRED : 0,
+		.number = w->block_number,
+	};
+	if (buf->failed)
+		return out_of_memory(w, err);
+	block.payload_bytes = buf->len - AQ_BLOCK_HEADER_BYTES;
+	block.payload_hash = XXH3_64bits(buf->data + AQ_BLOCK_HEADER_BYTES, block.payload_bytes);
+	aq_buf_pad8(buf);
+	if (buf->failed)
+		return out_of_memory(w, err);
+	aq_block_header_write(buf->data, &block);
+	uint64_t offset = w->segment_bytes;
+	int r = append(w, buf->data, buf->len, err);
+	if (r < 0)
+		return r;
+	w->block_number++;
+	if (ret_offset)
+		*ret_offset = offset;
+	return 0;
+}
+
+static void begin_block(struct aq_buf *buf)
+{
+	static const uint8_t header[AQ_BLOCK_HEADER_BYTES];
+	aq_buf_reset(buf);
+	aq_buf_put(buf, header, sizeof(header));
+}
+
+static void footer_entry(struct aq_capture_writer *w, enum aq_block_kind kind, uint64_t offset, const struct aq_zone *zone)
+{
+	aq_buf_put_u64(&w->footer, offset);
+	aq_buf_put_u16(&w->footer, (uint16_t)kind);
+	aq_buf_put_u16(&w->footer, 0);
+	aq_buf_put_u32(&w->footer, zone ? zone->events : 0);
+	if (zone)
+		aq_zone_write(&w->footer, zone);
+	w->footer_count++;
+}
+
+static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
+{
+	const struct aq_capture_meta *m = &w->meta;
+	struct aq_buf *b = &w->payload;
+	begin_block(b);
+	aq_buf_put_u32(b, AQ_FORMAT_VERSION);
+	aq_buf_put_u32(b, 0); /* compatible features */
+	aq_buf_put_u32(b, 0); /* incompatible features */
+	aq_buf_put_u32(b, w->options.keep_pointers ? AQ_SEGMENTF_POINTERS : 0);
+	aq_buf_put(b, m->capture_id, sizeof(m->capture_id));
+	aq_buf_put_u64(b, w->segment_number);
+	aq_buf_put_u64(b, m->start_boot_ns);
+	aq_buf_put_u64(b, m->start_real_ns);
+	aq_buf_put_u32(b, m->cpu_count);
+	aq_buf_put_u32(b, m->clock_ticks);
+	aq_buf_put_u32(b, m->page_size);
+	aq_buf_put_u32(b, w->options.time_resolution_ns ? w->options.time_resolution_ns : 1);
+	aq_buf_put_u32(b, AQ_FACT_COUNT - 1);
+	for (unsigned key = 1; key < AQ_FACT_COUNT; key++) {
+		uint32_t len = (uint32_t)strlen(w->strings[key]);
+		aq_buf_put_u32(b, key);
+		aq_buf_put_u32(b, len);
+		aq_buf_put(b, w->strings[key], len);
+	}
+	uint64_t offset;
+	int r = append_block(w, AQ_BLOCK_SEGMENT, b, &offset, err);
+	if (r == 0)
+		footer_entry(w, AQ_BLOCK_SEGMENT, offset, NULL);
+	return r;
+}
+
+static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
+{
+	char name[64];
+	w->segment_number++;
+	w->segment_bytes = w->block_number = w->segment_events = w->segment_chunks = 0;
+	w->segment_min_ns = UINT64_MAX;
+	w->segment_max_ns = w->segment_start_ns = 0;
+	aq_buf_reset(&w->footer);
+	w->footer_count = 0;
+	aq_dictionary_restart(&w->dictionary);
+	w->chunks_in_generation = 0;
+	w->fresh_string_mark = 0;
+	snprintf(name, sizeof(name), "segment-%06llu.aqs", (unsigned long long)w->segment_number);
+	w->fd = openat(w->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (w->fd < 0) {
+		aq_err_set(&w->failure, -errno, "'%s/%s': could not be made: %s", w->path, name, strerror(errno));
+		return fail(w, err);
+	}
+	w->stats->segments++;
+	return write_segment_header(w, err);
+}
+
+static const char *const *meta_strings(const struct aq_capture_meta *m, const char *list[AQ_FACT_COUNT])
+{
+	list[AQ_FACT_HOST] = m->host;
+	list[AQ_FACT_KERNEL_RELEASE] = m->kernel_release;
+	list[AQ_FACT_KERNEL_VERSION] = m->kernel_version;
+	list[AQ_FACT_MACHINE] = m->machine;
+	list[AQ_FACT_BOOT_ID] = m->boot_id;
+	list[AQ_FACT_RECORDER_VERSION] = m->recorder_version;
+	list[AQ_FACT_COMMAND] = m->command;
+	list[AQ_FACT_FEATURES] = m->features_json;
+	list[AQ_FACT_POLICY] = m->policy_json;
+	return list;
+}
+
+static int init(struct aq_capture_writer *w, const char *path, const struct aq_capture_meta *meta)
+{
+	const char *list[AQ_FACT_COUNT] = { NULL };
+	w->meta = *meta;
+	w->path = strdup(path);
+	w->stats = calloc(1, sizeof(*w->stats));
+	if (!w->path || !w->stats)
+		return -ENOMEM;
+	meta_strings(meta, list);
+	for (unsigned key = 1; key < AQ_FACT_COUNT; key++) {
+		w->strings[key] = strndup(list[key] ? list[key] : "", 1 << 16);
+		if (!w->strings[key])
+			return -ENOMEM;
+	}
+	aq_buf_init(&w->payload, AQ_BLOCK_PAYLOAD_MAX + (size_t)AQ_BLOCK_HEADER_BYTES + 8);
+	aq_buf_init(&w->attrs, AQ_BLOCK_PAYLOAD_MAX + (size_t)AQ_BLOCK_HEADER_BYTES + 8);
+	aq_buf_init(&w->types, AQ_EVENT_ID_MAX * 2);
+	aq_buf_init(&w->footer, AQ_BLOCK_PAYLOAD_MAX);
+	aq_buf_init(&w->gaps, AQ_BLOCK_PAYLOAD_MAX / 4);
+	if (aq_dictionary_init(&w->dictionary) < 0 || aq_chunk_builder_init(&w->builder, w->options.chunk_events) < 0)
+		return -ENOMEM;
+	w->builder.keep_pointers = w->options.keep_pointers;
+	if (w->options.time_resolution_ns > 1)
+		w->builder.time_mask = ~((uint64_t)w->options.time_resolution_ns - 1);
+	return 0;
+}
+
+int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, const struct aq_writer_options *options,
+			  struct aq_capture_writer **ret_writer, struct aq_err *err)
+{
+	static const struct aq_writer_options defaults;
+	struct aq_capture_writer *w = calloc(1, sizeof(*w));
+	if (!w)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	w->dir_fd = w->fd = -1;
+	w->options = options ? *options : defaults;
+	if (!w->options.chunk_events || w->options.chunk_events > AQ_CHUNK_EVENTS_MAX)
+		w->options.chunk_events = DEFAULT_CHUNK_EVENTS;
+	if (!w->options.chunk_string_bytes)
+		w->options.chunk_string_bytes = DEFAULT_STRING_BYTES;
+	if (!w->options.zstd_level)
+		w->options.zstd_level = 1;
+	uint32_t resolution = w->options.time_resolution_ns;
+	int r = 0;
+	if (resolution & (resolution - 1))
+		r = aq_err_set(err, -EINVAL, "a time resolution of %u ns is no power of two", resolution);
+	else if (init(w, path, meta) < 0)
+		r = aq_err_set(err, -ENOMEM, "out of memory");
+	else if (mkdir(path, 0700) < 0)
+		r = errno == EEXIST ? aq_err_set(err, -EEXIST, "'%s' exists already", path) :
+				      aq_err_set(err, -errno, "'%s' could not be made: %s", path, strerror(errno));
+	if (r == 0) {
+		w->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (w->dir_fd < 0)
+			r = aq_err_set(err, -errno, "'%s' could not be opened: %s", path, strerror(errno));
+		else
+			r = open_segment(w, err);
+		if (r < 0) { /* nothing was recorded yet: leave nothing that looks like a capture */
+			unlinkat(w->dir_fd, "segment-000001.aqs", 0);
+			rmdir(path);
+		}
+	}
+	if (r < 0) {
+		aq_capture_writer_free(w);
+		return r;
+	}
+	*ret_writer = w;
+	return 0;
+}
+
+static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
+{
+	struct aq_chunk_builder *b = &w->builder;
+	struct aq_zone zone;
+	uint64_t offset;
+	int r;
+	if (!b->count)
+		return 0;
+	for (uint32_t i = 0; i < b->count; i++) {
+		const struct aq_chunk_row *row = &b->rows[i];
+		if (!aq_event_is_made(row->id) && row->cpu < 4096 && row->cls < AQ_CLASS_COUNT)
+			w->stats->stored[row->cpu][row->cls]++;
+	}
+	uint32_t events = b->count;
+	if (w->dictionary.written < w->dictionary.count) {
+		begin_block(&w->payload);
+		if (aq_dictionary_payload(&w->dictionary, b->zstd, w->options.zstd_level, &w->payload) < 0)
+			return out_of_memory(w, err);
+		r = append_block(w, AQ_BLOCK_DICTIONARY, &w->payload, &offset, err);
+		if (r < 0)
+			return r;
+		footer_entry(w, AQ_BLOCK_DICTIONARY, offset, NULL);
+	}
+	begin_block(&w->payload);
+	begin_block(&w->attrs);
+	aq_buf_reset(&w->types);
+	if (aq_chunk_builder_payload(b, &w->dictionary, w->options.zstd_level, &w->payload, &w->attrs, &zone, &w->types) < 0)
+		return out_of_memory(w, err);
+	r = append_block(w, AQ_BLOCK_CHUNK, &w->payload, &offset, err);
+	if (r < 0)
+		return r;
+	footer_entry(w, AQ_BLOCK_CHUNK, offset, &zone);
+	if (w->attrs.len > AQ_BLOCK_HEADER_BYTES) {
+		r = append_block(w, AQ_BLOCK_ATTRS, &w->attrs, &offset, err);
+		if (r < 0)
+			return r;
+		footer_entry(w, AQ_BLOCK_ATTRS, offset, NULL);
+	}
+	w->segment_min_ns = zone.ring_min_ns < w->segment_min_ns ? zone.ring_min_ns : w->segment_min_ns;
+	w->segment_max_ns = zone.ring_max_ns > w->segment_max_ns ? zone.ring_max_ns : w->segment_max_ns;
+	w->segment_events += events;
+	w->segment_chunks++;
+	w->stats->chunks++;
+	if (++w->chunks_in_generation >= DICTIONARY_CHUNKS || aq_dictionary_is_full(&w->dictionary)) {
+		aq_dictionary_restart(&w->dictionary);
+		w->chunks_in_generation = 0;
+	}
+	w->fresh_string_mark = w->dictionary.bytes.len;
+	return 0;
+}
+
+static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *err)
+{
+	struct aq_buf *b = &w->payload;
+	if (!w->ledger_due && !w->gap_count)
+		return 0;
+	begin_block(b);
+	aq_buf_put_u64(b, w->ledger_boot_ns);
+	aq_buf_put_u64(b, w->ledger_real_ns);
+	aq_buf_put_u32(b, (uint32_t)w->row_count);
+	aq_buf_put_u32(b, w->gap_count);
+	aq_buf_put_u32(b, final ? 1 : 0);
+	aq_buf_put_u32(b, 0);
+	for (size_t i = 0; i < w->row_count; i++) {
+		const struct aq_ledger_row *row = &w->rows[i];
+		aq_buf_put_u16(b, row->cpu);
+		aq_buf_put_u8(b, row->cls);
+		aq_buf_put_u8(b, 0);
+		aq_buf_put_u32(b, 0);
+		aq_buf_put_u64(b, row->produced);
+		aq_buf_put_u64(b, row->stored);
+		aq_buf_put_u64(b, row->lost);
+		aq_buf_put_u64(b, row->policy);
+		aq_buf_put_u64(b, row->degraded);
+	}
+	aq_buf_put(b, w->gaps.data, w->gaps.len);
+	uint64_t offset;
+	int r = append_block(w, AQ_BLOCK_LEDGER, b, &offset, err);
+	if (r < 0)
+		return r;
+	footer_entry(w, AQ_BLOCK_LEDGER, offset, NULL);
+	aq_buf_reset(&w->gaps);
+	w->gap_count = 0;
+	w->ledger_due = false;
+	return 0;
+}
+
+static int end_segment(struct aq_capture_writer *w, struct aq_err *err)
+{
+	int r = write_chunk(w, err);
+	if (r == 0) {
+		w->ledger_due = true;
+		r = write_ledger(w, true, err);
+	}
+	if (r < 0)
+		return r;
+	struct aq_buf *b = &w->payload;
+	begin_block(b);
+	aq_buf_put_u64(b, w->segment_events);
+	aq_buf_put_u64(b, w->segment_chunks);
+	aq_buf_put_u64(b, w->segment_min_ns);
+	aq_buf_put_u64(b, w->segment_max_ns);
+	aq_buf_put_u32(b, w->footer_count);
+	aq_buf_put_u32(b, 0);
+	aq_buf_put(b, w->footer.data, w->footer.len);
+	if (w->footer.failed)
+		return out_of_memory(w, err);
+	uint64_t offset;
+	r = append_block(w, AQ_BLOCK_FOOTER, b, &offset, err);
+	if (r < 0)
+		return r;
+	begin_block(b);
+	aq_buf_reset(b);
+	aq_buf_put_u64(b, offset);
+	aq_buf_put_u64(b, AQ_TRAILER_MAGIC);
+	r = append(w, b->data, b->len, err);
+	if (r == 0 && (fsync(w->fd) < 0 || close(w->fd) < 0)) {
+		aq_err_set(&w->failure, -errno, "'%s': could not be brought to the disk: %s", w->path, strerror(errno));
+		r = fail(w, err);
+	}
+	if (r == 0)
+		w->fd = -1;
+	return r;
+}
+
+int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev, struct aq_err *err)
+{
+	if (w->failure.code)
+		return fail(w, err);
+	if (!w->segment_start_ns)
+		w->segment_start_ns = ev->time_ns;
+	bool big = w->options.segment_bytes && w->segment_bytes >= w->options.segment_bytes;
+	bool old = w->options.segment_age_ns && ev->time_ns > w->segment_start_ns &&
+		   ev->time_ns - w->segment_start_ns >= w->options.segment_age_ns;
+	if ((big || old) && w->segment_events) {
+		int r = end_segment(w, err);
+		r = r < 0 ? r : open_segment(w, err);
+		if (r == 0 && w->options.on_segment) {
+			w->segment_start_ns = ev->time_ns;
+			r = w->options.on_segment(w->options.user, w, err);
+		}
+		if (r < 0)
+			return r;
+	}
+	if (w->builder.count == w->builder.max_events ||
+	    w->dictionary.bytes.len - w->fresh_string_mark > w->options.chunk_string_bytes) {
+		int r = write_chunk(w, err);
+		if (r < 0)
+			return r;
+	}
+	if (aq_chunk_builder_add(&w->builder, &w->dictionary, ev) < 0)
+		return out_of_memory(w, err);
+	w->stats->events++;
+	return 0;
+}
+
+int aq_capture_writer_add_gap(struct aq_capture_writer *w, const struct aq_gap *gap, struct aq_err *err)
+{
+	if (w->failure.code)
+		return fail(w, err);
+	struct aq_buf *b = &w->gaps;
+	aq_buf_put_u64(b, gap->first_ns);
+	aq_buf_put_u64(b, gap->last_ns);
+	aq_buf_put_u64(b, gap->count);
+	aq_buf_put_u64(b, gap->cgroup_id);
+	aq_buf_put_u16(b, gap->cpu);
+	aq_buf_put_u8(b, gap->cls);
+	aq_buf_put_u8(b, gap->reason);
+	aq_buf_put_u32(b, gap->by_event_count);
+	for (uint32_t i = 0; i < gap->by_event_count; i++) {
+		aq_buf_put_u64(b, gap->by_event[i].count);
+		aq_buf_put_u16(b, gap->by_event[i].event_id);
+		aq_buf_put_u16(b, 0);
+		aq_buf_put_u32(b, 0);
+	}
+	if (b->failed)
+		return out_of_memory(w, err);
+	if (++w->gap_count >= GAPS_MAX)
+		return write_ledger(w, false, err);
+	return 0;
+}
+
+int aq_capture_writer_set_ledger(struct aq_capture_writer *w, const struct aq_ledger_row *rows, size_t count,
+				 uint64_t boot_ns, uint64_t real_ns, struct aq_err *err)
+{
+	if (w->failure.code)
+		return fail(w, err);
+	struct aq_ledger_row *copy = count > w->row_count || !w->rows ? realloc(w->rows, (count + 1) * sizeof(*copy)) : w->rows;
+	if (!copy)
+		return out_of_memory(w, err);
+	w->rows = copy;
+	if (count)
+		memcpy(w->rows, rows, count * sizeof(*rows));
+	w->row_count = count;
+	w->ledger_boot_ns = boot_ns;
+	w->ledger_real_ns = real_ns;
+	w->ledger_due = true;
+	return 0;
+}
+
+int aq_capture_writer_flush(struct aq_capture_writer *w, struct aq_err *err)
+{
+	if (w->failure.code)
+		return fail(w, err);
+	int r = write_chunk(w, err);
+	return r < 0 ? r : write_ledger(w, false, err);
+}
+
+int aq_capture_writer_close(struct aq_capture_writer *w, struct aq_err *err)
+{
+	if (w->failure.code)
+		return fail(w, err);
+	if (w->closed)
+		return 0;
+	int r = end_segment(w, err);
+	w->closed = r == 0;
+	return r;
+}
+
+void aq_capture_writer_free(struct aq_capture_writer *w)
+{
+	if (!w)
+		return;
+	if (w->fd >= 0)
+		close(w->fd);
+	if (w->dir_fd >= 0)
+		close(w->dir_fd);
+	for (unsigned key = 0; key < AQ_FACT_COUNT; key++)
+		free(w->strings[key]);
+	aq_chunk_builder_release(&w->builder);
+	aq_dictionary_release(&w->dictionary);
+	aq_buf_release(&w->payload);
+	aq_buf_release(&w->attrs);
+	aq_buf_release(&w->types);
+	aq_buf_release(&w->footer);
+	aq_buf_release(&w->gaps);
+	free(w->rows);
+	free(w->stats);
+	free(w->path);
+	free(w);
+}
+
+const struct aq_writer_stats *aq_capture_writer_stats(const struct aq_capture_writer *w)
+{
+	return w->stats;
+}
