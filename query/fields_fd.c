@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fields of descriptors, sockets and paths. */
-#define _GNU_SOURCE
 #include "query/fields_internal.h"
 
 #include <arpa/inet.h>

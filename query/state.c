@@ -3,7 +3,6 @@
  * The tables of the state: processes, threads and their memory, and the dispatch of an event to what it changes. What
  * the events mean is in state_proc.c, state_fd.c and state_snap.c.
  */
-#define _GNU_SOURCE
 #include "query/state_internal.h"
 
 #include <errno.h>

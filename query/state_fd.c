@@ -3,7 +3,6 @@
  * What calls do to descriptors: opened, copied, connected, closed. A failed call changes nothing, with the exceptions
  * that the kernel makes (close, a connect in progress).
  */
-#define _GNU_SOURCE
 #include "query/state_internal.h"
 
 #include <errno.h>

@@ -3,7 +3,6 @@
  * Paths, addresses and containers from what events carry: relative paths get their base, socket addresses are taken
  * apart, cgroup paths are recognised. Where things are in an event comes from the schema.
  */
-#define _GNU_SOURCE
 #include "query/state_internal.h"
 
 #include <sys/socket.h>

@@ -2,7 +2,6 @@
 /*
  * What events do to processes and threads: birth, exec, end, names, credentials, working directory, namespaces.
  */
-#define _GNU_SOURCE
 #include "query/state_internal.h"
 
 #include <sched.h>

@@ -3,7 +3,6 @@
  * Snapshots (what existed when the recording or a segment began) and cgroups. A later snapshot confirms what is known:
  * it renews a process that is already there and adds what had been missed.
  */
-#define _GNU_SOURCE
 #include "query/state_internal.h"
 
 #include <stdlib.h>
