@@ -14,6 +14,7 @@ enum { AQ_VERDICT_TEXT_BYTES = 1024 };
 struct aq_verdict_question {
 	uint64_t from_ns, to_ns;     /* boot clock, inclusive; 0: as far as the recording goes */
 	const uint64_t *event_set;   /* AQ_EVENT_ID_MAX bits; NULL: all */
+	bool history;                /* the answer rests on state: what was lost before the window counts too */
 	bool needs_attrs;            /* strings matter: degraded events count */
 	uint32_t degraded_rows;      /* rows given with flag DEGRADED */
 };
