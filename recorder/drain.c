@@ -71,7 +71,7 @@ static uint32_t room_for(struct aq_drain *d, uint32_t cls, uint32_t min)
 	}
 	if (d->slab == NULL)
 		d->slab = aq_spool_get(d->spool, cls);
-	if (d->slab == NULL)
+	if (d->slab == NULL || cls > d->slab->lowest_class)
 		return 0;
 	return (uint32_t)sizeof(d->slab->data) - d->slab->used - head;
 }

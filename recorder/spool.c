@@ -70,11 +70,14 @@ void aq_spool_free(struct aq_spool *spool)
 struct aq_slab *aq_spool_get(struct aq_spool *spool, unsigned cls)
 {
 	struct aq_slab *slab = NULL;
+	uint32_t lowest = 0;
 	bool allowed;
 
 	pthread_mutex_lock(&spool->lock);
 	allowed = spool->slabs_used < spool->share[cls & 3];
 	if (allowed) {
+		while (lowest < 3 && spool->slabs_used < spool->share[lowest + 1])
+			lowest++;
 		spool->slabs_used++;
 		slab = spool->pool;
 		if (slab != NULL)
@@ -94,6 +97,7 @@ struct aq_slab *aq_spool_get(struct aq_spool *spool, unsigned cls)
 	slab->next = NULL;
 	slab->used = 0;
 	slab->pieces_open = 0;
+	slab->lowest_class = lowest;
 	return slab;
 }
 

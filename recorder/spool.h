@@ -37,7 +37,9 @@ struct aq_slab {
 	struct aq_slab *next;
 	uint32_t used;           /* bytes of data[] */
 	uint32_t pieces_open;    /* the consumer's: pieces not yet used up */
-	_Alignas(16) uint8_t data[AQ_SLAB_BYTES - 16];
+	uint32_t lowest_class;   /* the lowest class (highest number) that may still use it */
+	uint32_t reserved[3];
+	_Alignas(16) uint8_t data[AQ_SLAB_BYTES - 32];
 };
 
 struct aq_spool;

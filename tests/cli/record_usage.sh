@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What aquilad says and how it ends when it is called wrongly. Needs no privileges.
+set -u
+aquilad=$AQ_BIN/aquilad
+failures=0
+
+fail() {
+	echo "FAILED: $*" >&2
+	failures=$((failures + 1))
+}
+
+# expect STATUS TEXT ARGUMENTS…: ends with STATUS, says TEXT on stderr, leaves no capture
+expect() {
+	local want=$1 text=$2 status
+	shift 2
+	"$aquilad" "$@" >out 2>err </dev/null
+	status=$?
+	[ "$status" = "$want" ] || fail "aquilad $*: status $status, not $want"
+	grep -qF -- "$text" err || fail "aquilad $*: said '$(cat err)', not '$text'"
+	! ls -d ./*.aquila >/dev/null 2>&1 || fail "aquilad $*: left a capture"
+	rm -rf ./*.aquila
+}
+
+expect 2 "there is no option --nonsense" --nonsense
+expect 2 "-o needs a value" -o
+expect 2 "'soon' is no time" --duration soon
+expect 2 "'lots' is no size" --spool lots
+expect 2 "'opennat' is no system call" --syscalls opennat
+expect 2 "while recording, choose" --filter 'proc.name = sh'
+expect 2 "a command comes after --" ls -l
+expect 2 "there is no command after --" -o x.aquila --
+expect 2 "needs a command" --exit-status command
+expect 2 "--probe takes text or json" --probe=xml
+expect 127 "'no-such-command': command not found" -o x.aquila -- no-such-command
+expect 127 "'./missing': command not found" -o x.aquila -- ./missing
+expect 126 "'/etc/passwd': the command can't be executed" -o x.aquila -- /etc/passwd
+
+mkdir there
+"$aquilad" -o there -d 1 >out 2>err && fail "an existing folder was taken"
+grep -q "'there' exists already" err || fail "an existing folder: said '$(cat err)'"
+[ -d there ] && [ -z "$(ls -A there)" ] || fail "the existing folder was touched"
+
+"$aquilad" --help >out 2>err || fail "--help failed"
+for word in --syscalls --spool --duration "default: 256M" Examples "Exit status"; do
+	grep -qF -- "$word" out || fail "--help does not say '$word'"
+done
+[ "$(awk 'length > 120' out | wc -l)" = 0 ] || fail "--help has lines beyond 120 columns"
+"$aquilad" --version | grep -q '^aquilad [0-9]' || fail "--version"
+exit $((failures > 0))

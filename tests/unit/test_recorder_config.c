@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* aq-libs: aq_recorder aq_schema aq_base */
+/* The command line, its units and lists; the call table that comes from the schema; finding a command. */
+#include "recorder/calls.h"
+#include "recorder/command.h"
+#include "recorder/config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/aq_test.h"
+
+static struct aq_config config;
+static struct aq_err err;
+
+#define PARSE(...)                                                                                                     \
+	({                                                                                                             \
+		char *argv_[] = { (char *)"aquilad", __VA_ARGS__, NULL };                                              \
+		err = (struct aq_err){ 0 };                                                                            \
+		aq_config_parse((int)(sizeof(argv_) / sizeof(argv_[0])) - 1, argv_, &config, &err);                    \
+	})
+#define S(text) (char *)(text)
+
+AQ_TEST(durations_and_sizes)
+{
+	static const struct { const char *text; uint64_t value; int r; } times[] = {
+		{ "10", 10000000000, 0 }, { "1.5h", 5400000000000, 0 }, { "250ms", 250000000, 0 }, { "5m", 300000000000, 0 },
+		{ "", 0, -EINVAL }, { "x", 0, -EINVAL }, { "-1", 0, -EINVAL }, { "1.", 0, -EINVAL }, { "1 s", 0, -EINVAL },
+		{ "99999999999999999999", 0, -ERANGE }, { "300000000d", 0, -ERANGE },
+	}, sizes[] = {
+		{ "4096", 4096, 0 }, { "64M", 64 << 20, 0 }, { "1.5GiB", 3ull << 29, 0 }, { "1k", 1024, 0 },
+		{ "12parsecs", 0, -EINVAL }, { "99999999T", 0, -ERANGE },
+	};
+	uint64_t value;
+
+	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		value = 0;
+		AQ_CHECK_EQ_INT(aq_parse_duration(times[i].text, &value), times[i].r);
+		AQ_CHECK_EQ_U64(value, times[i].value);
+	}
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		value = 0;
+		AQ_CHECK_EQ_INT(aq_parse_size(sizes[i].text, &value), sizes[i].r);
+		AQ_CHECK_EQ_U64(value, sizes[i].value);
+	}
+}
+
+AQ_TEST(options)
+{
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a.aquila/"), S("--duration=10s"), S("--ring-memory"), S("8M"), S("--spool"), S("1G"),
+			      S("--zstd-level"), S("3"), S("--time-resolution"), S("64"), S("--keep-pointers"), S("--quiet"),
+			      S("--"), S("ls"), S("-l")), 0);
+	AQ_CHECK_EQ_STR(config.output, "a.aquila");
+	AQ_CHECK_EQ_U64(config.duration_ns, 10000000000);
+	AQ_CHECK_EQ_U64(config.ring_bytes, 8 << 20);
+	AQ_CHECK_EQ_U64(config.spool_bytes, 1 << 30);
+	AQ_CHECK_EQ_INT(config.zstd_level, 3);
+	AQ_CHECK_EQ_U64(config.time_resolution_ns, 64);
+	AQ_CHECK(config.keep_pointers && config.quiet && config.no_progress && !config.no_snapshot);
+	AQ_REQUIRE(config.command != NULL);
+	AQ_CHECK_EQ_STR(config.command[0], "ls");
+	AQ_CHECK_EQ_STR(config.command[1], "-l");
+	AQ_CHECK(config.command[2] == NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("record"), S("-d"), S("1")), 0); /* as aquila record passes it on */
+	AQ_CHECK(config.command == NULL);
+	AQ_CHECK(strstr(config.output, ".aquila") != NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("--probe=json")), 0);
+	AQ_CHECK_EQ_INT(config.action, AQ_ACTION_PROBE_JSON);
+	AQ_CHECK_EQ_INT(PARSE(S("--help"), S("--nonsense")), 0);
+	AQ_CHECK_EQ_INT(config.action, AQ_ACTION_HELP);
+}
+
+AQ_TEST(usage_errors_name_what_is_wrong)
+{
+	AQ_CHECK_EQ_INT(PARSE(S("--nonsense")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "--nonsense") != NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("-o")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--duration"), S("soon")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "soon") != NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("--duration"), S("0")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--zstd-level"), S("20")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--time-resolution"), S("100")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--ring-memory"), S("1")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--priority"), S("100")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--filter"), S("proc.name = x")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "--syscalls") != NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("ls")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "--") != NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("--")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--exit-status"), S("command")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--probe=xml")), -EINVAL);
+}
+
+AQ_TEST(lists_of_calls)
+{
+	AQ_CHECK_EQ_INT(PARSE(S("--syscalls"), S("openat,@net,vital")), 0);
+	AQ_CHECK(!config.skip[AQ_EV_openat] && !config.skip[AQ_EV_connect] && !config.skip[AQ_EV_execve]);
+	AQ_CHECK(config.skip[AQ_EV_read] && config.skip[AQ_EV_close]);
+	AQ_CHECK(!config.skip[AQ_EV_proc_exec] && !config.skip[AQ_EV_proc_fork]); /* never left out */
+	AQ_CHECK_EQ_INT(PARSE(S("--exclude"), S("read,bulk")), 0);
+	AQ_CHECK(config.skip[AQ_EV_read] && config.skip[AQ_EV_write] && !config.skip[AQ_EV_openat]);
+	AQ_CHECK_EQ_INT(PARSE(S("--syscalls"), S("opennat")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "opennat") != NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("--exclude"), S("@nothing")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--exclude"), S("proc_exec")), -EINVAL);
+}
+
+AQ_TEST(call_table)
+{
+	static struct aq_wire_call rows[AQ_WIRE_NR_MAX];
+	static uint8_t classes[AQ_WIRE_EVENTS];
+	bool skip[AQ_WIRE_EVENTS] = { [AQ_EV_read] = true };
+	const struct aq_wire_call *c;
+
+	aq_calls_fill(AQ_ABI_X86_64, skip, rows);
+	aq_calls_classes(classes);
+	c = &rows[257];
+	AQ_CHECK_EQ_U64(c->event, AQ_EV_openat);
+	AQ_CHECK_EQ_U64(c->cls, AQ_CLASS_IMPORTANT);
+	AQ_CHECK_EQ_U64(c->flags, AQ_WIRE_CALL_RET_FD);
+	AQ_CHECK_EQ_U64(c->attr_count, 1);
+	AQ_CHECK_EQ_U64(c->attr[0].arg, 1);
+	AQ_CHECK_EQ_U64(c->attr[0].kind, AQ_WIRE_FETCH_STRING);
+	AQ_CHECK_EQ_U64(c->attr[0].key, AQ_ATTR_PATH);
+	AQ_CHECK_EQ_U64(rows[0].flags, AQ_WIRE_CALL_SKIP);
+	AQ_CHECK_EQ_U64(rows[42].attr[0].kind, AQ_WIRE_FETCH_SOCKADDR_IN);
+	AQ_CHECK_EQ_U64(rows[42].attr[0].len_arg, 2);
+	AQ_CHECK_EQ_U64(rows[42].flags, AQ_WIRE_CALL_SOCK_FD);
+	AQ_CHECK_EQ_U64(rows[43].attr[0].kind, AQ_WIRE_FETCH_SOCKADDR_OUT);
+	AQ_CHECK_EQ_U64(rows[45].attr[0].arg, 4);
+	AQ_CHECK_EQ_U64(rows[45].attr[0].kind, AQ_WIRE_FETCH_SOCKADDR_OUT);
+	AQ_CHECK_EQ_U64(rows[22].attr[0].kind, AQ_WIRE_FETCH_FD_PAIR);
+	AQ_CHECK_EQ_U64(rows[22].attr[0].key, AQ_ATTR_FDS);
+	AQ_CHECK_EQ_U64(rows[53].attr[0].arg, 3);
+	AQ_CHECK_EQ_U64(rows[165].attr_count, 4); /* mount */
+	AQ_CHECK_EQ_U64(rows[1000].event, 0);
+	aq_calls_fill(AQ_ABI_I386, NULL, rows);
+	AQ_CHECK_EQ_U64(rows[5].event, AQ_EV_open);
+	AQ_CHECK_EQ_U64(rows[3].flags, 0);
+	for (unsigned nr = 0; nr < AQ_WIRE_NR_MAX; nr++) /* rows and classes agree: the ledger counts by both */
+		AQ_CHECK_EQ_U64(rows[nr].cls, classes[rows[nr].event]);
+}
+
+AQ_TEST(commands)
+{
+	struct aq_command c;
+	char *const yes[] = { S("sh"), S("-c"), S("exit 5"), NULL };
+	sigset_t mask;
+
+	AQ_CHECK_EQ_INT(aq_command_find("sh", &err), 0);
+	AQ_CHECK_EQ_INT(aq_command_find("/bin/sh", &err), 0);
+	AQ_CHECK_EQ_INT(aq_command_find("no-such-command-here", &err), -ENOENT);
+	AQ_CHECK(strstr(err.text, "no-such-command-here") != NULL);
+	AQ_CHECK_EQ_INT(aq_command_find("/etc/passwd", &err), -EACCES);
+	AQ_CHECK_EQ_INT(aq_command_find("", &err), -ENOENT);
+	sigemptyset(&mask);
+	AQ_REQUIRE(aq_command_hold(&c, yes, &mask, &err) == 0);
+	AQ_CHECK(!aq_command_ended(&c));
+	AQ_CHECK_EQ_INT(aq_command_go(&c, yes[0], &err), 0);
+	for (int i = 0; i < 500 && !aq_command_ended(&c); i++)
+		usleep(10000);
+	AQ_CHECK(c.ended);
+	AQ_CHECK_EQ_INT(c.exit_status, 5);
+	aq_command_release(&c);
+	AQ_REQUIRE(aq_command_hold(&c, yes, &mask, &err) == 0);
+	aq_command_release(&c); /* never let go: it ends without running */
+	AQ_CHECK_EQ_INT(waitpid(c.pid, NULL, WNOHANG), -1);
+}
+
+AQ_TEST_MAIN()
