@@ -34,6 +34,9 @@ struct aq_query {
 	bool has_event, at_end;
 	struct aq_row row;
 	uint64_t num, rows;
+	/* called for every event that the state was fed with; may be NULL. Negative: stops with it. */
+	int (*on_state)(void *user, const struct aq_state *state, const struct aq_event *ev, const struct aq_touch *touch);
+	void *on_state_user;
 	uint32_t degraded_rows;
 };
 
