@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decodes one chunk: frames, columns, threads, times, attributes, strings. Every count and offset is checked. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+#include "format/segment/capture.h"
+
+struct frame {
+	const uint8_t *stored;
+	uint32_t stored_bytes, bytes, method;
+	uint8_t *data; /* decoded; borrowed from the payload for raw frames */
+	bool owned;
+};
+
+struct payload { /* one parsed payload: chunk or attributes */
+	struct aq_buf buf;
+	struct aq_stream_entry *streams;
+	uint32_t stream_count, frame_count;
+	struct frame *frames;
+	char why[128];
+};
+
+static void payload_release(struct payload *p)
+{
+	for (uint32_t i = 0; i < p->frame_count && p->frames; i++)
+		if (p->frames[i].owned)
+			free(p->frames[i].data);
+	free(p->frames);
+	free(p->streams);
+	aq_buf_release(&p->buf);
+}
+
+static int bad(struct payload *p, const char *why)
+{
+	snprintf(p->why, sizeof(p->why), "%s", why);
+	return -EBADMSG;
+}
+
+/* Directory and frame table at r. */
+static int parse(struct payload *p, struct aq_bytes *r)
+{
+	uint64_t raw = 0;
+	p->stream_count = aq_bytes_u32(r);
+	uint32_t frame_count = aq_bytes_u32(r);
+	if (r->failed || p->stream_count > AQ_CHUNK_STREAMS_MAX || frame_count == 0 || frame_count > UINT16_MAX ||
+	    (uint64_t)p->stream_count * AQ_STREAM_ENTRY_BYTES + (uint64_t)frame_count * AQ_FRAME_ENTRY_BYTES > aq_bytes_left(r))
+		return bad(p, "its directory is cut");
+	p->streams = calloc((size_t)p->stream_count + 1, sizeof(*p->streams));
+	p->frames = calloc(frame_count, sizeof(*p->frames));
+	if (!p->streams || !p->frames)
+		return -ENOMEM;
+	p->frame_count = frame_count;
+	for (uint32_t i = 0; i < p->stream_count; i++) {
+		struct aq_stream_entry *e = &p->streams[i];
+		e->stream = aq_bytes_u8(r);
+		e->encoding = aq_bytes_u8(r);
+		e->type = aq_bytes_u16(r);
+		e->sub = aq_bytes_u8(r);
+		aq_bytes_u8(r);
+		e->frame = aq_bytes_u16(r);
+		e->offset = aq_bytes_u32(r);
+		e->bytes = aq_bytes_u32(r);
+		e->values = aq_bytes_u32(r);
+		if (e->frame == UINT16_MAX) /* the shared frame comes last */
+			e->frame = (uint16_t)(frame_count - 1);
+	}
+	for (uint32_t i = 0; i < frame_count; i++) {
+		p->frames[i].stored_bytes = aq_bytes_u32(r);
+		p->frames[i].bytes = aq_bytes_u32(r);
+		p->frames[i].method = aq_bytes_u32(r);
+		raw += p->frames[i].bytes;
+	}
+	for (uint32_t i = 0; i < frame_count; i++)
+		p->frames[i].stored = aq_bytes_take(r, p->frames[i].stored_bytes);
+	if (r->failed || raw > AQ_CHUNK_RAW_MAX)
+		return bad(p, "its frames are cut");
+	for (uint32_t i = 0; i < p->stream_count; i++) {
+		const struct aq_stream_entry *e = &p->streams[i];
+		if (e->frame >= frame_count || (uint64_t)e->offset + e->bytes > p->frames[e->frame].bytes)
+			return bad(p, "a stream lies outside of its frame");
+	}
+	return 0;
+}
+
+/* The bytes of a stream, decompressing its frame when it is needed for the first time. */
+static int stream_bytes(struct payload *p, const struct aq_stream_entry *e, const uint8_t **ret_data)
+{
+	struct frame *f = &p->frames[e->frame];
+	if (!f->data) {
+		if (f->method == AQ_FRAME_RAW) {
+			if (f->bytes != f->stored_bytes)
+				return bad(p, "a raw frame has two lengths");
+			f->data = (uint8_t *)f->stored;
+		} else if (f->method == AQ_FRAME_ZSTD) {
+			f->data = malloc((size_t)f->bytes + 1);
+			if (!f->data)
+				return -ENOMEM;
+			f->owned = true;
+			size_t n = ZSTD_decompress(f->data, f->bytes, f->stored, f->stored_bytes);
+			if (ZSTD_isError(n) || n != f->bytes)
+				return bad(p, "a frame can't be decompressed");
+		} else {
+			return bad(p, "a frame has an unknown method");
+		}
+	}
+	*ret_data = f->data + e->offset;
+	return 0;
+}
+
+static int column(struct payload *p, const struct aq_stream_entry *e, uint32_t count, uint64_t **ret_values)
+{
+	const uint8_t *data;
+	if (*ret_values)
+		return bad(p, "a stream stands twice");
+	if (e->values != count)
+		return bad(p, "a stream has another number of values than its type");
+	int r = stream_bytes(p, e, &data);
+	if (r < 0)
+		return r;
+	uint64_t *values = malloc((size_t)count * sizeof(*values) + 8);
+	if (!values)
+		return -ENOMEM;
+	*ret_values = values; /* freed with the chunk */
+	if (!aq_column_decode(e->encoding, data, e->bytes, values, count))
+		return bad(p, "a column can't be decoded");
+	return 0;
+}
+
+static const struct aq_stream_entry *find(const struct payload *p, enum aq_stream stream)
+{
+	for (uint32_t i = 0; i < p->stream_count; i++)
+		if (p->streams[i].stream == stream)
+			return &p->streams[i];
+	return NULL;
+}
+
+static int decode_types(struct payload *p, struct aq_decoded *d)
+{
+	const struct aq_stream_entry *e = find(p, AQ_STREAM_TYPES);
+	const uint8_t *data;
+	if (!e || e->bytes != d->events * (d->type_count > 256 ? 2u : 1u))
+		return bad(p, "there is no stream of types");
+	int r = stream_bytes(p, e, &data);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < d->events; i++) {
+		unsigned type = data[i] | (d->type_count > 256 ? (unsigned)data[d->events + i] << 8 : 0);
+		if (type >= d->type_count)
+			return bad(p, "an event has a type that the chunk does not list");
+		d->type[i] = (uint16_t)type;
+		d->ordinal[i] = d->types[type].events++;
+	}
+	return 0;
+}
+
+static int decode_threads(struct payload *p, struct aq_decoded *d, uint32_t **ret_runs)
+{
+	const struct aq_stream_entry *e = find(p, AQ_STREAM_THREADS);
+	const uint8_t *data;
+	if (!e || e->values == 0 || e->values > d->events)
+		return bad(p, "there is no stream of threads");
+	int r = stream_bytes(p, e, &data);
+	if (r < 0)
+		return r;
+	d->threads = malloc(e->values * sizeof(*d->threads));
+	uint32_t *runs = *ret_runs = malloc(e->values * sizeof(*runs));
+	if (!d->threads || !runs)
+		return -ENOMEM;
+	d->thread_count = e->values;
+	struct aq_bytes b = aq_bytes_of(data, e->bytes);
+	uint32_t pid = 0;
+	uint64_t cgroup = 0, at = 0;
+	for (uint32_t t = 0; t < e->values; t++) {
+		pid = (uint32_t)(pid + aq_unzigzag(aq_bytes_varint(&b)));
+		d->threads[t].pid = pid;
+		d->threads[t].tid = (uint32_t)(pid + aq_unzigzag(aq_bytes_varint(&b)));
+		cgroup += (uint64_t)aq_unzigzag(aq_bytes_varint(&b));
+		d->threads[t].cgroup_id = cgroup;
+		d->threads[t].abi = aq_bytes_u8(&b);
+		uint64_t run = aq_bytes_varint(&b);
+		if (b.failed || run > d->events - at)
+			return bad(p, "the stream of threads is senseless");
+		runs[t] = (uint32_t)run;
+		for (uint64_t i = 0; i < run; i++)
+			d->thread[at++] = t;
+	}
+	return at == d->events ? 0 : bad(p, "the threads do not cover all events");
+}
+
+static int decode_times(struct payload *p, struct aq_decoded *d, const uint32_t *runs, uint64_t min_ns, uint64_t max_ns)
+{
+	const struct aq_stream_entry *e = find(p, AQ_STREAM_TIME_CLASS), *b = find(p, AQ_STREAM_TIME_BITS);
+	const uint8_t *classes, *bits;
+	if (!e || !b || e->bytes != d->events)
+		return bad(p, "there is no stream of times");
+	int r = stream_bytes(p, e, &classes);
+	r = r < 0 ? r : stream_bytes(p, b, &bits);
+	if (r < 0)
+		return r;
+	const uint8_t *end = bits + b->bytes;
+	unsigned __int128 hold = 0;
+	unsigned held = 0;
+	uint32_t i = 0;
+	for (uint32_t t = 0; t < d->thread_count; t++) {
+		uint64_t time = min_ns;
+		for (uint32_t k = 0; k < runs[t]; k++, i++) {
+			unsigned cls = classes[i];
+			uint64_t delta = cls;
+			if (cls > 64)
+				return bad(p, "a time is senseless");
+			if (cls >= 2) {
+				while (held < cls - 1) {
+					if (bits == end)
+						return bad(p, "the stream of times is cut");
+					hold |= (unsigned __int128)*bits++ << held;
+					held += 8;
+				}
+				uint64_t mask = (1ull << (cls - 1)) - 1;
+				delta = (1ull << (cls - 1)) | ((uint64_t)hold & mask);
+				hold >>= cls - 1;
+				held -= cls - 1;
+			}
+			time += delta;
+			if (time < min_ns || time > max_ns || delta > max_ns)
+				return bad(p, "a time lies outside of the chunk");
+			d->time_ns[i] = time;
+		}
+	}
+	return 0;
+}
+
+static int decode_values(struct payload *p, struct aq_decoded *d)
+{
+	int r = 0;
+	for (uint32_t i = 0; r == 0 && i < p->stream_count; i++) {
+		const struct aq_stream_entry *e = &p->streams[i];
+		if (e->stream != AQ_STREAM_RET && e->stream != AQ_STREAM_ARG && e->stream != AQ_STREAM_NR)
+			continue;
+		if (e->type >= d->type_count || e->sub >= AQ_EVENT_MAX_ARGS)
+			return bad(p, "a stream belongs to no type");
+		struct aq_chunk_type *type = &d->types[e->type];
+		uint64_t **to = e->stream == AQ_STREAM_RET ? &type->ret : e->stream == AQ_STREAM_NR ? &type->nr : &type->numbers[e->sub];
+		r = column(p, e, type->events, to);
+	}
+	return r;
+}
+
+static int decode_extra(struct payload *p, const struct aq_stream_entry *e, struct aq_chunk_attr_column *a, uint32_t events)
+{
+	const uint8_t *data;
+	int r = stream_bytes(p, e, &data);
+	if (r < 0)
+		return r;
+	if (e->values > events || a->extra_count)
+		return bad(p, "attribute flags are senseless");
+	a->extra_at = malloc((size_t)e->values * sizeof(*a->extra_at) + 8);
+	a->extra_true_len = malloc((size_t)e->values * sizeof(*a->extra_true_len) + 8);
+	a->extra_flags = malloc((size_t)e->values * sizeof(*a->extra_flags) + 8);
+	if (!a->extra_at || !a->extra_true_len || !a->extra_flags)
+		return -ENOMEM;
+	struct aq_bytes b = aq_bytes_of(data, e->bytes);
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < e->values; i++) {
+		at += (uint32_t)aq_bytes_varint(&b);
+		a->extra_at[i] = at;
+		a->extra_flags[i] = (uint16_t)aq_bytes_varint(&b);
+		a->extra_true_len[i] = (uint32_t)aq_bytes_varint(&b);
+	}
+	a->extra_count = e->values;
+	return b.failed ? bad(p, "attribute flags are cut") : 0;
+}
+
+static int decode_attrs(struct payload *p, struct aq_decoded *d)
+{
+	int r = 0;
+	for (uint32_t i = 0; r == 0 && i < p->stream_count; i++) {
+		const struct aq_stream_entry *e = &p->streams[i];
+		if (e->stream != AQ_STREAM_ATTR_ID && e->stream != AQ_STREAM_ATTR_EXTRA)
+			continue;
+		if (e->type >= d->type_count || e->sub == 0 || e->sub >= AQ_ATTR_KEY_MAX)
+			return bad(p, "an attribute belongs to no type");
+		struct aq_chunk_type *type = &d->types[e->type];
+		struct aq_chunk_attr_column *a = NULL;
+		for (unsigned k = 0; k < type->attr_count; k++)
+			if (type->attrs[k].key == e->sub)
+				a = &type->attrs[k];
+		if (e->stream == AQ_STREAM_ATTR_ID) {
+			if (a || type->attr_count == AQ_EVENT_MAX_ATTRS)
+				return bad(p, "a type has too many attributes");
+			a = &type->attrs[type->attr_count++];
+			a->key = e->sub;
+			r = column(p, e, type->events, &a->ids);
+		} else {
+			r = a ? decode_extra(p, e, a, type->events) : bad(p, "attribute flags come before their attribute");
+		}
+	}
+	return r;
+}
+
+/* All strings of a generation: dictionary blocks in order; one that can't be read ends what is known. */
+int aq_strings_load(struct aq_capture *c, uint32_t segment, uint32_t generation)
+{
+	struct aq_strings *s = &c->strings_cache;
+	struct aq_segment *seg = &c->segments[segment];
+	if (s->loaded && s->segment == segment && s->generation == generation)
+		return 0;
+	struct aq_buf buf, raw;
+	char why[128];
+	int r = 0;
+	if (!s->bytes.max)
+		aq_buf_init(&s->bytes, AQ_DICTIONARY_BYTES_MAX);
+	aq_buf_reset(&s->bytes);
+	s->count = 0;
+	s->segment = segment;
+	s->generation = generation;
+	s->loaded = false;
+	if (!s->offsets && !(s->offsets = calloc((size_t)AQ_DICTIONARY_COUNT_MAX + 1, sizeof(*s->offsets))))
+		return -ENOMEM;
+	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX);
+	aq_buf_init(&raw, AQ_DICTIONARY_BYTES_MAX + AQ_DICTIONARY_COUNT_MAX * 10ull);
+	for (size_t i = 0; r == 0 && i < seg->dictionary_count; i++) {
+		const struct aq_block *block = &seg->dictionaries[i].block;
+		r = aq_block_load(seg, block, &buf, why);
+		if (r == -EBADMSG) { /* whether it was ours can't be told: a later one with a hole before it tells */
+			bool known = false;
+			for (size_t k = 0; k < c->damage_count; k++)
+				known = known || (c->damages[k].file == seg->path && c->damages[k].offset == block->offset);
+			if (!known)
+				aq_capture_damage(c, seg, block->offset, block->payload_bytes, c->info.start_boot_ns, c->info.start_boot_ns,
+						  "block %llu (strings): %s", (unsigned long long)block->number, why);
+			r = 0;
+			continue;
+		}
+		struct aq_bytes b = aq_bytes_of(buf.data, buf.len);
+		uint32_t gen = aq_bytes_u32(&b), first = aq_bytes_u32(&b), count = aq_bytes_u32(&b), raw_bytes = aq_bytes_u32(&b);
+		if (b.failed || gen != generation || first != s->count || count > AQ_DICTIONARY_COUNT_MAX - s->count)
+			continue;
+		aq_buf_reset(&raw);
+		uint8_t *to = aq_buf_reserve(&raw, raw_bytes);
+		size_t n = to ? ZSTD_decompress(to, raw_bytes, b.p, aq_bytes_left(&b)) : 0;
+		if (!to || ZSTD_isError(n) || n != raw_bytes)
+			continue;
+		struct aq_bytes lengths = aq_bytes_of(to, raw_bytes);
+		uint64_t at = s->bytes.len, total = 0;
+		for (uint32_t k = 0; k < count; k++) {
+			total += aq_bytes_varint(&lengths);
+			if (total > raw_bytes)
+				lengths.failed = true;
+			s->offsets[s->count + k + 1] = at + total;
+		}
+		if (lengths.failed || total != aq_bytes_left(&lengths))
+			continue;
+		aq_buf_put(&s->bytes, lengths.p, total);
+		if (s->bytes.failed)
+			r = -ENOMEM;
+		else
+			s->count += count;
+	}
+	aq_buf_release(&buf);
+	aq_buf_release(&raw);
+	s->loaded = r == 0;
+	return r;
+}
+
+static int copy_strings(struct aq_capture *c, const struct aq_chunk_ref *ref, uint32_t segment, struct aq_decoded *d)
+{
+	int r = aq_strings_load(c, segment, ref->generation);
+	if (r < 0)
+		return r;
+	const struct aq_strings *s = &c->strings_cache;
+	uint32_t count = s->count < ref->dictionary_count ? s->count : ref->dictionary_count;
+	d->strings_missing = s->count < ref->dictionary_count;
+	d->strings.offsets = malloc(((size_t)count + 1) * sizeof(*d->strings.offsets));
+	aq_buf_init(&d->strings.bytes, AQ_DICTIONARY_BYTES_MAX);
+	if (!d->strings.offsets)
+		return -ENOMEM;
+	memcpy(d->strings.offsets, s->offsets, ((size_t)count + 1) * sizeof(*d->strings.offsets));
+	d->strings.count = count;
+	aq_buf_put(&d->strings.bytes, s->bytes.data, count ? s->offsets[count] : 0);
+	return d->strings.bytes.failed ? -ENOMEM : 0;
+}
+
+static int allocate(struct aq_decoded *d, const struct aq_zone *z)
+{
+	d->events = z->events;
+	d->type_count = z->type_count;
+	d->types = calloc(z->type_count, sizeof(*d->types));
+	d->type = malloc(z->events * sizeof(*d->type));
+	d->thread = malloc(z->events * sizeof(*d->thread));
+	d->ordinal = malloc(z->events * sizeof(*d->ordinal));
+	d->time_ns = malloc(z->events * sizeof(*d->time_ns));
+	if (!d->types || !d->type || !d->thread || !d->ordinal || !d->time_ns)
+		return -ENOMEM;
+	for (uint32_t t = 0; t < z->type_count; t++) {
+		struct aq_chunk_type *type = &d->types[t];
+		type->id = (uint16_t)(z->types[2 * t] | (unsigned)z->types[2 * t + 1] << 8);
+		type->schema = aq_schema_event(type->id);
+		type->number_count = type->schema ? (uint8_t)aq_schema_number_count(type->schema) : 6;
+	}
+	return 0;
+}
+
+static int decode(struct aq_capture *c, uint32_t index, unsigned what, struct aq_decoded *d, struct payload *main,
+		  struct payload *attrs, uint32_t **ret_runs)
+{
+	const struct aq_chunk_ref *ref = &c->refs[index];
+	const struct aq_segment *s = &c->segments[c->chunks[index].segment];
+	struct aq_zone zone;
+	int r = aq_block_load(s, &ref->chunk, &main->buf, main->why);
+	if (r < 0)
+		return r;
+	struct aq_bytes b = aq_bytes_of(main->buf.data, main->buf.len);
+	if (!aq_zone_read(&b, &zone) || zone.events != c->chunks[index].events)
+		return bad(main, "its zone map is senseless");
+	r = allocate(d, &zone);
+	r = r < 0 ? r : parse(main, &b);
+	r = r < 0 ? r : decode_types(main, d);
+	if (r == 0 && (what & (AQ_COL_THREAD | AQ_COL_TIME)))
+		r = decode_threads(main, d, ret_runs);
+	if (r == 0 && (what & AQ_COL_TIME))
+		r = decode_times(main, d, *ret_runs, zone.min_ns, zone.max_ns);
+	const struct aq_stream_entry *e;
+	if (r == 0 && (what & AQ_COL_CPU))
+		r = (e = find(main, AQ_STREAM_CPU)) ? column(main, e, d->events, &d->cpu) : bad(main, "there is no stream of processors");
+	if (r == 0 && (what & AQ_DECODE_VALUES))
+		r = (e = find(main, AQ_STREAM_FLAGS)) ? column(main, e, d->events, &d->flags) : bad(main, "there is no stream of flags");
+	if (r == 0 && (what & (AQ_DECODE_VALUES | AQ_COL_RET)))
+		r = decode_values(main, d);
+	if (r == 0 && (what & AQ_DECODE_ATTRS) && ref->attrs.kind) {
+		r = aq_block_load(s, &ref->attrs, &attrs->buf, attrs->why);
+		if (r == 0) {
+			b = aq_bytes_of(attrs->buf.data, attrs->buf.len);
+			r = parse(attrs, &b);
+		}
+		r = r < 0 ? r : decode_attrs(attrs, d);
+		if (r == -EBADMSG) { /* the numbers are whole: go on without the texts */
+			if (!ref->damaged)
+				aq_capture_damage(c, s, ref->attrs.offset, ref->attrs.payload_bytes, zone.min_ns, zone.max_ns,
+						  "block %llu (attributes): %s", (unsigned long long)ref->attrs.number, attrs->why);
+			c->refs[index].damaged = true;
+			for (uint32_t t = 0; t < d->type_count; t++)
+				d->types[t].attr_count = 0;
+			d->strings_missing = true;
+			return 0;
+		}
+		r = r < 0 ? r : copy_strings(c, ref, c->chunks[index].segment, d);
+	}
+	return r;
+}
+
+int aq_decode_chunk(struct aq_capture *c, uint32_t index, unsigned what, struct aq_decoded **ret_decoded, struct aq_err *err)
+{
+	struct payload main = { 0 }, attrs = { 0 };
+	uint32_t *runs = NULL;
+	struct aq_decoded *d = calloc(1, sizeof(*d));
+	if (!d)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	aq_buf_init(&main.buf, AQ_BLOCK_PAYLOAD_MAX);
+	aq_buf_init(&attrs.buf, AQ_BLOCK_PAYLOAD_MAX);
+	int r = decode(c, index, what, d, &main, &attrs, &runs);
+	payload_release(&main);
+	payload_release(&attrs);
+	free(runs);
+	if (r < 0) {
+		const struct aq_chunk_info *info = &c->chunks[index];
+		if (r == -EBADMSG && !c->refs[index].damaged) {
+			aq_capture_damage(c, &c->segments[info->segment], info->offset, info->bytes, info->min_ns, info->max_ns,
+					  "block %llu (chunk): %s", (unsigned long long)c->refs[index].chunk.number, main.why);
+			c->refs[index].damaged = true;
+		}
+		aq_decoded_free(d);
+		return aq_err_set(err, r, r == -EBADMSG ? "chunk %u is damaged" : "chunk %u: out of memory", index);
+	}
+	*ret_decoded = d;
+	return 0;
+}
+
+void aq_decoded_free(struct aq_decoded *d)
+{
+	if (!d)
+		return;
+	for (uint32_t t = 0; d->types && t < d->type_count; t++) {
+		struct aq_chunk_type *type = &d->types[t];
+		free(type->ret);
+		free(type->nr);
+		for (unsigned i = 0; i < AQ_EVENT_MAX_ARGS; i++)
+			free(type->numbers[i]);
+		for (unsigned i = 0; i < AQ_EVENT_MAX_ATTRS; i++) {
+			free(type->attrs[i].ids);
+			free(type->attrs[i].extra_at);
+			free(type->attrs[i].extra_true_len);
+			free(type->attrs[i].extra_flags);
+		}
+	}
+	free(d->types);
+	free(d->threads);
+	free(d->type);
+	free(d->thread);
+	free(d->ordinal);
+	free(d->time_ns);
+	free(d->cpu);
+	free(d->flags);
+	free(d->strings.offsets);
+	aq_buf_release(&d->strings.bytes);
+	free(d);
+}
+
+static void extra_of(const struct aq_chunk_attr_column *a, uint32_t ordinal, struct aq_attr *attr)
+{
+	uint32_t low = 0, high = a->extra_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (a->extra_at[middle] < ordinal)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < a->extra_count && a->extra_at[low] == ordinal) {
+		attr->flags = a->extra_flags[low];
+		attr->true_len = a->extra_true_len[low];
+	}
+}
+
+void aq_decoded_event(const struct aq_decoded *d, uint32_t i, bool with_attrs, struct aq_event *ev)
+{
+	const struct aq_chunk_type *type = &d->types[d->type[i]];
+	const struct aq_chunk_thread_row *thread = &d->threads[d->thread[i]];
+	uint32_t k = d->ordinal[i];
+	ev->time_ns = d->time_ns[i];
+	ev->cgroup_id = thread->cgroup_id;
+	ev->ret = type->ret ? (int64_t)type->ret[k] : 0;
+	ev->pid = thread->pid;
+	ev->tid = thread->tid;
+	ev->nr = type->nr ? (uint32_t)type->nr[k] : 0;
+	ev->id = type->schema ? type->id : 0;
+	ev->cpu = (uint16_t)d->cpu[i];
+	ev->abi = thread->abi;
+	ev->cls = type->schema ? (uint8_t)type->schema->cls : AQ_CLASS_ORDINARY;
+	ev->flags = (uint8_t)d->flags[i];
+	ev->arg_count = type->number_count;
+	for (unsigned a = 0; a < type->number_count; a++)
+		ev->args[a] = type->numbers[a] ? type->numbers[a][k] : 0;
+	ev->attr_count = 0;
+	for (unsigned a = 0; with_attrs && a < type->attr_count; a++) {
+		const struct aq_chunk_attr_column *column_of = &type->attrs[a];
+		uint64_t id = column_of->ids[k];
+		if (!id)
+			continue;
+		struct aq_attr *attr = &ev->attrs[ev->attr_count];
+		if (id > d->strings.count) { /* its dictionary block was damaged */
+			ev->flags |= AQ_EVF_DEGRADED;
+			continue;
+		}
+		*attr = (struct aq_attr){ .key = column_of->key, .data = d->strings.bytes.data + d->strings.offsets[id - 1],
+					  .len = (uint32_t)(d->strings.offsets[id] - d->strings.offsets[id - 1]) };
+		if (column_of->extra_count)
+			extra_of(column_of, k, attr);
+		ev->attr_count++;
+	}
+	if (with_attrs && d->strings_missing && !type->attr_count)
+		ev->flags |= AQ_EVF_DEGRADED;
+}

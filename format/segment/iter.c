@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events in canonical order across chunks that overlap in time; columns of single chunks; verification. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "format/segment/capture.h"
+
+struct open_chunk { /* a chunk being walked in order of time */
+	struct aq_decoded *decoded;
+	uint32_t *order, count, next, index;
+};
+
+struct aq_event_iter {
+	struct aq_capture *capture;
+	uint64_t from_ns, to_ns;
+	uint64_t event_set[(AQ_EVENT_ID_MAX + 63) / 64];
+	bool all, without_attrs;
+	uint32_t *queue, queue_count, queue_next; /* chunk indices by min_ns */
+	struct open_chunk *open;
+	uint32_t open_count, open_capacity;
+	struct open_chunk *drained;               /* the last event's chunk when it was its last; freed on the next call */
+	struct open_chunk drained_chunk;
+};
+
+static bool wanted(const struct aq_event_iter *it, unsigned id)
+{
+	return it->all || (id < AQ_EVENT_ID_MAX && it->event_set[id / 64] >> (id % 64) & 1);
+}
+
+static int by_min(const void *a, const void *b, void *user)
+{
+	const struct aq_capture *c = user;
+	const struct aq_chunk_info *x = &c->chunks[*(const uint32_t *)a], *y = &c->chunks[*(const uint32_t *)b];
+	if (x->min_ns != y->min_ns)
+		return x->min_ns < y->min_ns ? -1 : 1;
+	return x->index < y->index ? -1 : 1;
+}
+
+int aq_event_iter_new(struct aq_capture *c, const struct aq_iter_options *options, struct aq_event_iter **ret_iter,
+		      struct aq_err *err)
+{
+	struct aq_event_iter *it = calloc(1, sizeof(*it));
+	if (!it)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	it->capture = c;
+	it->from_ns = options->from_ns;
+	it->to_ns = options->to_ns ? options->to_ns : UINT64_MAX;
+	it->all = options->event_set == NULL;
+	it->without_attrs = options->without_attrs;
+	if (!it->all)
+		memcpy(it->event_set, options->event_set, sizeof(it->event_set));
+	it->queue = malloc((c->chunk_count + 1) * sizeof(*it->queue));
+	if (!it->queue) {
+		aq_event_iter_free(it);
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	}
+	for (size_t i = 0; i < c->chunk_count; i++) {
+		const struct aq_chunk_info *info = &c->chunks[i];
+		bool any = it->all;
+		for (size_t k = 0; !any && k < sizeof(it->event_set) / sizeof(it->event_set[0]); k++)
+			any = (info->event_set[k] & it->event_set[k]) != 0;
+		if (any && info->max_ns >= it->from_ns && info->min_ns <= it->to_ns)
+			it->queue[it->queue_count++] = (uint32_t)i;
+	}
+	qsort_r(it->queue, it->queue_count, sizeof(*it->queue), by_min, c);
+	*ret_iter = it;
+	return 0;
+}
+
+/* The events of a chunk that are wanted, in order of (time, cpu, position). Runs of a thread are in order already. */
+static int order_chunk(const struct aq_event_iter *it, struct open_chunk *o)
+{
+	const struct aq_decoded *d = o->decoded;
+	uint32_t *order = malloc(d->events * sizeof(*order)), *spare = malloc(d->events * sizeof(*spare));
+	uint32_t *starts = malloc((d->thread_count + 2) * sizeof(*starts));
+	if (!order || !spare || !starts) {
+		free(order);
+		free(spare);
+		free(starts);
+		return -ENOMEM;
+	}
+	uint32_t n = 0, runs = 0, thread = UINT32_MAX;
+	for (uint32_t i = 0; i < d->events; i++) {
+		if (!wanted(it, d->types[d->type[i]].schema ? d->types[d->type[i]].id : 0) || d->time_ns[i] < it->from_ns ||
+		    d->time_ns[i] > it->to_ns)
+			continue;
+		if (d->thread[i] != thread) {
+			thread = d->thread[i];
+			starts[runs++] = n;
+		}
+		order[n++] = i;
+	}
+	starts[runs] = n;
+	while (runs > 1) { /* merge neighbouring runs until one is left */
+		uint32_t out = 0, merged = 0;
+		for (uint32_t r = 0; r < runs; r += 2) {
+			uint32_t a = starts[r], a_end = starts[r + 1], b = a_end, b_end = r + 1 < runs ? starts[r + 2] : a_end;
+			uint32_t begin = out;
+			while (a < a_end || b < b_end) {
+				bool left = b == b_end;
+				if (!left && a < a_end) {
+					uint32_t x = order[a], y = order[b];
+					left = d->time_ns[x] != d->time_ns[y] ? d->time_ns[x] < d->time_ns[y] : d->cpu[x] <= d->cpu[y];
+				}
+				spare[out++] = left ? order[a++] : order[b++];
+			}
+			starts[merged++] = begin;
+		}
+		starts[merged] = n;
+		runs = merged;
+		uint32_t *swap = order;
+		order = spare;
+		spare = swap;
+	}
+	free(spare);
+	free(starts);
+	o->order = order;
+	o->count = n;
+	return 0;
+}
+
+static void close_chunk(struct open_chunk *o)
+{
+	aq_decoded_free(o->decoded);
+	free(o->order);
+	*o = (struct open_chunk){ 0 };
+}
+
+static int open_next(struct aq_event_iter *it, struct aq_err *err)
+{
+	struct open_chunk o = { .index = it->queue[it->queue_next++] };
+	unsigned what = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_DECODE_VALUES | (it->without_attrs ? 0u : AQ_DECODE_ATTRS);
+	int r = aq_decode_chunk(it->capture, o.index, what, &o.decoded, err);
+	if (r == -EBADMSG)
+		return 0; /* noted as damage; the others go on */
+	if (r < 0)
+		return r;
+	r = order_chunk(it, &o);
+	if (r == 0 && it->open_count == it->open_capacity) {
+		uint32_t capacity = it->open_capacity ? it->open_capacity * 2 : 8;
+		struct open_chunk *more = realloc(it->open, capacity * sizeof(*more));
+		if (more) {
+			it->open = more;
+			it->open_capacity = capacity;
+		} else {
+			r = -ENOMEM;
+		}
+	}
+	if (r < 0 || o.count == 0) {
+		close_chunk(&o);
+		return r < 0 ? aq_err_set(err, r, "out of memory") : 0;
+	}
+	it->open[it->open_count++] = o;
+	return 0;
+}
+
+int aq_event_iter_next(struct aq_event_iter *it, struct aq_event *ret_event, struct aq_err *err)
+{
+	if (it->drained) {
+		close_chunk(it->drained);
+		it->drained = NULL;
+	}
+	for (;;) {
+		uint32_t best = UINT32_MAX;
+		uint64_t best_time = UINT64_MAX;
+		uint64_t best_cpu = UINT64_MAX;
+		for (uint32_t i = 0; i < it->open_count; i++) {
+			const struct open_chunk *o = &it->open[i];
+			uint32_t at = o->order[o->next];
+			uint64_t time = o->decoded->time_ns[at], cpu = o->decoded->cpu[at];
+			if (best == UINT32_MAX || time < best_time || (time == best_time && cpu < best_cpu)) {
+				best = i;
+				best_time = time;
+				best_cpu = cpu;
+			}
+		}
+		if (it->queue_next < it->queue_count &&
+		    (best == UINT32_MAX || it->capture->chunks[it->queue[it->queue_next]].min_ns <= best_time)) {
+			int r = open_next(it, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (best == UINT32_MAX)
+			return 0;
+		struct open_chunk *o = &it->open[best];
+		aq_decoded_event(o->decoded, o->order[o->next], !it->without_attrs, ret_event);
+		if (++o->next == o->count) {
+			it->drained_chunk = *o; /* its strings are lent until the next call */
+			it->drained = &it->drained_chunk;
+			*o = it->open[--it->open_count];
+		}
+		return 1;
+	}
+}
+
+void aq_event_iter_free(struct aq_event_iter *it)
+{
+	if (!it)
+		return;
+	for (uint32_t i = 0; i < it->open_count; i++)
+		close_chunk(&it->open[i]);
+	if (it->drained)
+		close_chunk(it->drained);
+	free(it->open);
+	free(it->queue);
+	free(it);
+}
+
+struct owned_chunk { /* an aq_chunk and what its arrays lie in */
+	struct aq_chunk public;
+	uint16_t *id, *cpu;
+	uint32_t *pid, *tid;
+	int64_t *ret;
+	uint64_t *time_ns;
+};
+
+int aq_chunk_load(struct aq_capture *c, uint32_t index, unsigned columns, struct aq_chunk **ret_chunk, struct aq_err *err)
+{
+	struct aq_decoded *d = NULL;
+	if (index >= c->chunk_count)
+		return aq_err_set(err, -EINVAL, "there is no chunk %u", index);
+	int r = aq_decode_chunk(c, index, columns, &d, err);
+	if (r < 0)
+		return r;
+	struct owned_chunk *o = calloc(1, sizeof(*o));
+	bool ok = o != NULL;
+	uint32_t n = d->events;
+	if (ok && (columns & AQ_COL_ID))
+		ok = (o->id = malloc(n * sizeof(*o->id))) != NULL;
+	if (ok && (columns & AQ_COL_CPU))
+		ok = (o->cpu = malloc(n * sizeof(*o->cpu))) != NULL;
+	if (ok && (columns & AQ_COL_RET))
+		ok = (o->ret = malloc(n * sizeof(*o->ret))) != NULL;
+	if (ok && (columns & AQ_COL_THREAD))
+		ok = (o->pid = malloc(n * sizeof(*o->pid))) && (o->tid = malloc(n * sizeof(*o->tid)));
+	for (uint32_t i = 0; ok && i < n; i++) {
+		const struct aq_chunk_type *type = &d->types[d->type[i]];
+		if (o->id)
+			o->id[i] = type->schema ? type->id : 0;
+		if (o->cpu)
+			o->cpu[i] = (uint16_t)d->cpu[i];
+		if (o->ret)
+			o->ret[i] = type->ret ? (int64_t)type->ret[d->ordinal[i]] : 0;
+		if (o->pid) {
+			o->pid[i] = d->threads[d->thread[i]].pid;
+			o->tid[i] = d->threads[d->thread[i]].tid;
+		}
+	}
+	if (ok && (columns & AQ_COL_TIME)) {
+		o->time_ns = d->time_ns;
+		d->time_ns = NULL;
+	}
+	aq_decoded_free(d);
+	if (!ok) {
+		if (o)
+			aq_chunk_free(&o->public);
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	}
+	o->public = (struct aq_chunk){ n, o->id, o->time_ns, o->pid, o->tid, o->cpu, o->ret };
+	*ret_chunk = &o->public;
+	return 0;
+}
+
+void aq_chunk_free(struct aq_chunk *chunk)
+{
+	struct owned_chunk *o = (struct owned_chunk *)(void *)chunk;
+	if (!o)
+		return;
+	free(o->id);
+	free(o->cpu);
+	free(o->pid);
+	free(o->tid);
+	free(o->ret);
+	free(o->time_ns);
+	free(o);
+}
+
+static void check_ledger(const struct aq_capture *c, const uint64_t (*stored)[AQ_CLASS_COUNT], struct aq_verify_result *res)
+{
+	res->ledger_balances = c->row_count > 0;
+	if (!c->row_count)
+		snprintf(res->ledger_text, sizeof(res->ledger_text), "there is no ledger");
+	for (size_t i = 0; i < c->row_count; i++) {
+		const struct aq_ledger_row *row = &c->rows[i];
+		res->produced += row->produced;
+		res->stored += row->stored;
+		res->lost += row->lost;
+		res->policy += row->policy;
+		res->degraded += row->degraded;
+		bool sum = row->produced == row->stored + row->lost + row->policy;
+		bool counted = row->cpu < 4096 && row->cls < AQ_CLASS_COUNT && stored[row->cpu][row->cls] == row->stored;
+		if ((sum && counted) || !res->ledger_balances)
+			continue;
+		res->ledger_balances = false;
+		snprintf(res->ledger_text, sizeof(res->ledger_text),
+			 "cpu %u class %s: produced %llu, stored %llu (%llu in the file), lost %llu, policy %llu", row->cpu,
+			 aq_class_name(row->cls), (unsigned long long)row->produced, (unsigned long long)row->stored,
+			 (unsigned long long)(row->cpu < 4096 && row->cls < AQ_CLASS_COUNT ? stored[row->cpu][row->cls] : 0),
+			 (unsigned long long)row->lost, (unsigned long long)row->policy);
+	}
+}
+
+int aq_capture_verify(struct aq_capture *c, struct aq_verify_result *ret_result,
+		      void (*progress)(void *user, uint64_t done, uint64_t total), void *user, struct aq_err *err)
+{
+	struct aq_verify_result res = { .finished = c->info.finished };
+	uint64_t(*stored)[AQ_CLASS_COUNT] = calloc(4096, sizeof(*stored));
+	if (!stored)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	int r = 0;
+	unsigned what = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_DECODE_VALUES | AQ_DECODE_ATTRS;
+	for (uint32_t i = 0; i < c->chunk_count && (r == 0 || r == -EBADMSG); i++) {
+		struct aq_decoded *d = NULL;
+		r = aq_decode_chunk(c, i, what, &d, err);
+		if (progress)
+			progress(user, i + 1, c->chunk_count);
+		if (r < 0)
+			continue;
+		res.chunks++;
+		res.events += d->events;
+		for (uint32_t k = 0; k < d->events; k++) {
+			struct aq_event ev;
+			aq_decoded_event(d, k, true, &ev);
+			if (!aq_event_is_made(ev.id) && ev.cpu < 4096)
+				stored[ev.cpu][ev.cls]++;
+		}
+		aq_decoded_free(d);
+	}
+	if (r == -ENOMEM) {
+		free(stored);
+		return r;
+	}
+	res.damages = c->damage_count;
+	check_ledger(c, (const uint64_t(*)[AQ_CLASS_COUNT])stored, &res);
+	free(stored);
+	*ret_result = res;
+	return 0;
+}
