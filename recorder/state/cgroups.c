@@ -94,8 +94,8 @@ int aq_cgroups_mount(struct aq_cgroups *c, const struct aq_mount *m)
 }
 
 /* The next line NUMBER:CONTROLLERS:PATH. */
-static bool next_line(const char **at, const char *end, uint64_t *ret_number, const char **ret_list, size_t *ret_list_len,
-		      const char **ret_path, size_t *ret_path_len)
+static bool next_line(const char **at, const char *end, uint64_t *ret_number, const char **ret_list,
+		      size_t *ret_list_len, const char **ret_path, size_t *ret_path_len)
 {
 	while (*at < end) {
 		const char *s = *at, *stop = memchr(s, '\n', (size_t)(end - s)), *colon;
@@ -104,7 +104,7 @@ static bool next_line(const char **at, const char *end, uint64_t *ret_number, co
 		*at = stop < end ? stop + 1 : end;
 		if (!aq_parse_u64(&s, stop, ret_number) || *ret_number > INT_MAX || s == stop || *s++ != ':')
 			continue;
-		/* a named hierarchy's name cannot hold a colon followed by a slash's path: the first colon ends the list */
+		/* the list ends at the first colon */
 		colon = memchr(s, ':', (size_t)(stop - s));
 		if (!colon)
 			continue;

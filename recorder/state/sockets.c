@@ -114,7 +114,8 @@ static bool number(const char *s, const char *end, bool hex, uint64_t max, uint6
 }
 
 /* "0100007F:1F90", or with 32 digits: words of the address as the machine holds them, port as a number. */
-static bool parse_address(const char *s, const char *end, int family, uint8_t out[AQ_SNAP_SOCKADDR_BYTES], uint16_t *ret_port)
+static bool parse_address(const char *s, const char *end, int family, uint8_t out[AQ_SNAP_SOCKADDR_BYTES],
+			  uint16_t *ret_port)
 {
 	unsigned words = family == AF_INET6 ? 4 : 1;
 	uint32_t address[4] = { 0 };
