@@ -195,27 +195,38 @@ static void set_rows(struct aq_pipeline *p)
 	__atomic_store_n(&p->bytes, stats->bytes_written, __ATOMIC_RELAXED);
 }
 
-/* Gaps, then the open chunk if it is old, then the totals. */
+static void flush(struct aq_pipeline *p)
+{
+	struct aq_err err = { 0 };
+	int r = p->error != 0 ? 0 : aq_capture_writer_flush(p->writer, &err);
+
+	if (r < 0)
+		fail(p, r, &err);
+}
+
+/*
+ * Gaps, then the open chunk if it is old, then the totals, which say what is stored and therefore come after it, and
+ * are written out at once: a reader of what a killed recorder left finds them.
+ */
 static void report(struct aq_pipeline *p, bool final)
 {
 	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+	bool due = p->options.flush_ns != 0 && now_ns - p->flushed_ns >= p->options.flush_ns;
 	struct aq_err err = { 0 };
 	int r = 0;
 
 	aq_ledger_report(p->ledger, final, give_gap, p);
-	if (final || (p->options.flush_ns != 0 && now_ns - p->flushed_ns >= p->options.flush_ns)) {
-		p->flushed_ns = now_ns;
-		if (p->error == 0)
-			r = aq_capture_writer_flush(p->writer, &err);
-		if (r < 0)
-			fail(p, r, &err);
-	}
+	if (final || due)
+		flush(p);
 	set_rows(p);
-	if (p->error == 0) {
+	if (p->error == 0)
 		r = aq_capture_writer_set_ledger(p->writer, p->rows, aq_rings_count(&p->src->rings), now_ns,
 						 clock_ns(CLOCK_REALTIME), &err);
-		if (r < 0)
-			fail(p, r, &err);
+	if (r < 0)
+		fail(p, r, &err);
+	if (due && !final) {
+		flush(p);
+		p->flushed_ns = now_ns;
 	}
 	p->reported_ns = now_ns;
 }
