@@ -291,7 +291,7 @@ struct aq_thread *aq_st_bind_thread(struct aq_state *s, uint32_t tid, struct aq_
 	return t;
 }
 
-static uint8_t fd_kind_by_name(const char *name)
+enum aq_fd_type aq_fd_type_by_word(const char *name)
 {
 	static const struct { const char *part; uint8_t type; } kinds[] = {
 		{ "dir", AQ_FD_DIRECTORY }, { "file", AQ_FD_FILE }, { "reg", AQ_FD_FILE }, { "ipv6", AQ_FD_IPV6 },
@@ -318,7 +318,7 @@ static void load_schema(struct aq_state *s)
 
 	for (uint32_t i = 0; kinds && i < kinds->count; i++)
 		if (kinds->names[i].value < 64)
-			s->fd_kind[kinds->names[i].value] = fd_kind_by_name(kinds->names[i].name);
+			s->fd_kind[kinds->names[i].value] = (uint8_t)aq_fd_type_by_word(kinds->names[i].name);
 	for (uint32_t i = 0; exe && i < exe->count; i++) {
 		if (strcasestr(exe->names[i].name, "memfd"))
 			s->exe_memfd |= exe->names[i].value;

@@ -87,11 +87,10 @@ static void set_endpoint(struct aq_feed *f, struct aq_fd *fd, bool remote)
 			fd->family = family;
 	}
 	if (fd->type == AQ_FD_SOCKET || fd->type == AQ_FD_OTHER || fd->type == AQ_FD_UNKNOWN)
-		fd->type = fd->family == AF_INET ? AQ_FD_IPV4 : fd->family == AF_INET6 ? AQ_FD_IPV6 :
-			   fd->family == AF_UNIX ? AQ_FD_UNIX : fd->family == AF_NETLINK ? AQ_FD_NETLINK : AQ_FD_SOCKET;
+		fd->type = (uint8_t)aq_fd_type_of_family(fd->family);
 }
 
-static enum aq_fd_type socket_type(unsigned family)
+enum aq_fd_type aq_fd_type_of_family(unsigned family)
 {
 	switch (family) {
 	case AF_INET: return AQ_FD_IPV4;
@@ -121,7 +120,7 @@ static struct aq_fd *existing_socket(struct aq_feed *f, int64_t num)
 static void on_socket(struct aq_feed *f)
 {
 	uint32_t type = aq_arg_u32(f->ev, 1);
-	struct aq_fd *fd = install_new(f, f->ev->ret, socket_type(aq_arg_u32(f->ev, 0)), type & AQ_O_CLOEXEC);
+	struct aq_fd *fd = install_new(f, f->ev->ret, aq_fd_type_of_family(aq_arg_u32(f->ev, 0)), type & AQ_O_CLOEXEC);
 
 	if (!fd)
 		return;
@@ -270,7 +269,7 @@ static bool makes_fd(struct aq_feed *f)
 	case AQ_EV_accept4: on_accept(f); return true;
 	case AQ_EV_pipe: on_pair(f, AQ_FD_PIPE, false); return true;
 	case AQ_EV_pipe2: on_pair(f, AQ_FD_PIPE, a1 & AQ_O_CLOEXEC); return true;
-	case AQ_EV_socketpair: on_pair(f, socket_type(a0), a1 & AQ_O_CLOEXEC); return true;
+	case AQ_EV_socketpair: on_pair(f, aq_fd_type_of_family(a0), a1 & AQ_O_CLOEXEC); return true;
 	case AQ_EV_dup: on_dup(f, (int32_t)a0, ev->ret, false); return true;
 	case AQ_EV_dup2: on_dup(f, (int32_t)a0, ev->ret, false); return true;
 	case AQ_EV_dup3: on_dup(f, (int32_t)a0, ev->ret, aq_arg_u32(ev, 2) & AQ_O_CLOEXEC); return true;

@@ -99,6 +99,8 @@ void aq_st_cgroup_free_all(struct aq_state *s);
 void aq_st_fd_event(struct aq_feed *f);
 struct aq_fd *aq_fd_make(struct aq_state *s, enum aq_fd_type type, uint64_t time_ns);
 void aq_fd_unref(struct aq_state *s, struct aq_fd *fd);
+enum aq_fd_type aq_fd_type_of_family(unsigned family);
+enum aq_fd_type aq_fd_type_by_word(const char *name); /* "[eventpoll]", "fifo" … */
 /* fdtable.c */
 struct aq_fdtable *aq_fdtable_make(struct aq_state *s);
 struct aq_fdtable *aq_fdtable_copy(struct aq_state *s, const struct aq_fdtable *from);

@@ -226,8 +226,10 @@ static struct aq_fd *snap_fd(struct aq_state *s, const struct aq_event *ev, stru
 	if (tuple && !(tuple->flags & AQ_ATF_UNREADABLE)) {
 		endpoints_from_tuple(fd, tuple);
 		if (fd->type == AQ_FD_SOCKET || fd->type == AQ_FD_OTHER)
-			fd->type = fd->family == 2 ? AQ_FD_IPV4 : fd->family == 10 ? AQ_FD_IPV6 : fd->type;
+			fd->type = aq_fd_type_of_family(fd->family);
 	}
+	if (fd->type == AQ_FD_OTHER && fd->name && strncmp(fd->name->s, "anon_inode:", 11) == 0)
+		fd->type = aq_fd_type_by_word(fd->name->s + 11);
 	if (fd->name && strncmp(fd->name->s, "/memfd:", 7) == 0)
 		fd->type = AQ_FD_MEMFD;
 	aq_fdtable_put(s, t, num, fd, fd->flags & 02000000);
