@@ -33,7 +33,7 @@ AQ_TEST(escaping)
 {
 	char buf[128];
 
-	aq_render_escaped("a\x1b[31m\n\\\xff\xc3\xa9", 12, buf, sizeof(buf));
+	aq_render_escaped("a\x1b[31m\n\\\xff\xc3\xa9", 11, buf, sizeof(buf));
 	AQ_CHECK_EQ_STR(buf, "a\\x1b[31m\\n\\\\\\xff\xc3\xa9");
 	aq_render_escaped("\xe2\x80\xae" "x\xc2\x9b", 6, buf, sizeof(buf));
 	AQ_CHECK_EQ_STR(buf, "\\xe2\\x80\\xaex\\xc2\\x9b");
