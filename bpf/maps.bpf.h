@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All maps and all settings of the kernel side. Sizes marked "loader" are set before loading. */
+#ifndef AQ_BPF_MAPS_H
+#define AQ_BPF_MAPS_H
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/wire.h"
+
+enum { AQ_ABIS = 5 };
+
+struct fixed_part {
+	struct aq_wire_fixed slot[AQ_WIRE_PART_SLOTS];
+};
+struct attr_part {
+	char bytes[AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX];
+};
+
+struct { /* one per CPU (loader) */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct aq_wire_cpu);
+} ctl SEC(".maps");
+
+struct { /* (cpu * classes + class) * parts + part (loader) */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct fixed_part);
+} fixed SEC(".maps");
+
+struct { /* as above (loader) */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct attr_part);
+} attr SEC(".maps");
+
+struct { /* abi * AQ_WIRE_NR_MAX + nr; the last row is that of calls nobody knows */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AQ_ABIS * AQ_WIRE_NR_MAX);
+	__type(key, u32);
+	__type(value, struct aq_wire_call);
+} calls SEC(".maps");
+
+struct { /* thread groups of the command that is recorded: tgid -> 1 */
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, u32);
+} targets SEC(".maps");
+
+const volatile u32 cfg_fixed_parts = 1;  /* powers of two */
+const volatile u32 cfg_attr_parts = 1;
+const volatile u32 cfg_own_tgid = 0;     /* the recorder itself is not recorded */
+const volatile u32 cfg_filter_tree = 0;  /* only thread groups in `targets` */
+const volatile u32 cfg_kernel_paths = 1; /* paths from the kernel's dentries for what was opened */
+const volatile u32 cfg_abi = 0;          /* of 64-bit calls, enum aq_abi */
+const volatile u32 cfg_compat_abi = 1;   /* of 32-bit calls */
+
+#endif
