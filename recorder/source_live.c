@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loads the kernel side, fits its rings to the memory that was asked for, fills its table of calls and maps its rings.
+ */
+#include "recorder/source_live.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bpf/wire.h"
+#include "recorder/calls.h"
+
+typedef uint32_t u32; /* the skeleton's settings bear the kernel's type names */
+#include "aquila.skel.h"
+
+enum { MAX_PROGRAMS = 10 };
+
+struct mapping {
+	uint8_t *base;
+	size_t bytes, stride;
+};
+
+struct aq_live {
+	struct aq_source source; /* first: the caller holds a pointer to it */
+	struct aquila_bpf *skel;
+	struct bpf_link *links[MAX_PROGRAMS];
+	unsigned link_count;
+	struct mapping ctl, fixed, attr;
+	uint32_t fixed_parts, attr_parts;
+	char missing[256];
+};
+
+static struct aq_live *live(struct aq_source *src)
+{
+	return (struct aq_live *)(void *)src;
+}
+
+static uint64_t live_now_ns(struct aq_source *src)
+{
+	struct timespec t;
+
+	(void)src;
+	return clock_gettime(CLOCK_BOOTTIME, &t) < 0 ? 0 : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t live_skipped(struct aq_source *src)
+{
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(prog, live(src)->skel->obj) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+		int fd = bpf_program__fd(prog);
+
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+static int live_stop(struct aq_source *src, struct aq_err *err)
+{
+	struct aq_live *l = live(src);
+
+	(void)err;
+	while (l->link_count > 0)
+		bpf_link__destroy(l->links[--l->link_count]);
+	return 0;
+}
+
+static void unmap(struct mapping *m)
+{
+	if (m->base != NULL)
+		munmap(m->base, m->bytes);
+	m->base = NULL;
+}
+
+static void live_free(struct aq_source *src)
+{
+	struct aq_live *l = live(src);
+
+	(void)live_stop(src, NULL);
+	unmap(&l->ctl);
+	unmap(&l->fixed);
+	unmap(&l->attr);
+	aquila_bpf__destroy(l->skel);
+	aq_rings_release(&src->rings);
+	free(l);
+}
+
+static const struct aq_source_ops live_ops = {
+	.now_ns = live_now_ns,
+	.skipped = live_skipped,
+	.stop = live_stop,
+	.free = live_free,
+};
+
+/* Two fixed parts for each attribute part, as many as fit: powers of two, the same for all rings. */
+static void choose_parts(struct aq_live *l, uint64_t ring_bytes, uint32_t rings)
+{
+	const uint64_t unit = 2ull * AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_fixed) + AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX;
+	uint64_t each = ring_bytes / rings;
+
+	l->attr_parts = 1;
+	while (l->attr_parts < 1024 && 2ull * l->attr_parts * unit <= each)
+		l->attr_parts *= 2;
+	l->fixed_parts = each < unit ? 1 : 2 * l->attr_parts;
+}
+
+static int map_array(const struct bpf_map *map, uint32_t entries, size_t value_bytes, bool writable, struct mapping *m,
+		     struct aq_err *err)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	m->stride = (value_bytes + 7) & ~(size_t)7;
+	m->bytes = (entries * m->stride + page - 1) & ~(page - 1);
+	m->base = mmap(NULL, m->bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	if (m->base == MAP_FAILED) {
+		m->base = NULL;
+		return aq_err_set(err, -errno, "can't map the ring memory: %s", strerror(errno));
+	}
+	return 0;
+}
+
+static int map_rings(struct aq_live *l, struct aq_err *err)
+{
+	struct aq_rings *rings = &l->source.rings;
+	uint32_t count = aq_rings_count(rings);
+	int r = map_array(l->skel->maps.ctl, rings->cpu_count, sizeof(struct aq_wire_cpu), true, &l->ctl, err);
+
+	if (r == 0)
+		r = map_array(l->skel->maps.fixed, count * l->fixed_parts,
+			      AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_fixed), false, &l->fixed, err);
+	if (r == 0)
+		r = map_array(l->skel->maps.attr, count * l->attr_parts, AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX, false,
+			      &l->attr, err);
+	if (r < 0)
+		return r;
+	for (uint32_t cpu = 0; cpu < rings->cpu_count; cpu++) {
+		rings->cpu[cpu] = (struct aq_wire_cpu *)(void *)(l->ctl.base + cpu * l->ctl.stride);
+		for (uint32_t cls = 0; cls < AQ_WIRE_CLASSES; cls++) {
+			size_t index = (size_t)cpu * AQ_WIRE_CLASSES + cls;
+
+			rings->ring[index] = (struct aq_ring){
+				.ctl = &rings->cpu[cpu]->ring[cls],
+				.fixed = l->fixed.base + index * l->fixed_parts * l->fixed.stride,
+				.attr = l->attr.base + index * l->attr_parts * l->attr.stride,
+				.fixed_stride = l->fixed.stride,
+				.attr_stride = l->attr.stride,
+				.fixed_parts = l->fixed_parts,
+				.attr_parts = l->attr_parts,
+			};
+		}
+	}
+	return 0;
+}
+
+static int fill_calls(struct aq_live *l, const bool *skip, struct aq_err *err)
+{
+	struct aq_wire_call *rows = calloc(AQ_WIRE_NR_MAX, sizeof(*rows));
+	enum aq_abi abis[3];
+	unsigned count = aq_calls_abis(abis);
+	int fd = bpf_map__fd(l->skel->maps.calls), r = 0;
+
+	if (rows == NULL)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < count && r == 0; i++) {
+		aq_calls_fill(abis[i], skip, rows);
+		for (uint32_t nr = 0; nr < AQ_WIRE_NR_MAX && r == 0; nr++) {
+			uint32_t key = (uint32_t)abis[i] * AQ_WIRE_NR_MAX + nr;
+
+			if (key < bpf_map__max_entries(l->skel->maps.calls) &&
+			    bpf_map_update_elem(fd, &key, &rows[nr], BPF_ANY) < 0)
+				r = aq_err_set(err, -errno, "can't fill the table of system calls: %s", strerror(errno));
+		}
+	}
+	free(rows);
+	return r;
+}
+
+/* What libbpf and the verifier say: collected while loading, shown if it fails. */
+static _Thread_local struct {
+	char *text;
+	size_t len, size;
+} load_log;
+
+static int collect_log(enum libbpf_print_level level, const char *format, va_list args)
+{
+	int n;
+
+	if (level == LIBBPF_DEBUG || load_log.text == NULL)
+		return 0;
+	n = vsnprintf(load_log.text + load_log.len, load_log.size - load_log.len, format, args);
+	if (n > 0)
+		load_log.len += (size_t)n < load_log.size - load_log.len ? (size_t)n : load_log.size - load_log.len - 1;
+	return 0;
+}
+
+/* The last line of the log that says something about the cause. */
+static void last_words(char *out, size_t size)
+{
+	char *save = NULL;
+
+	out[0] = '\0';
+	for (char *line = strtok_r(load_log.text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		if (strncmp(line, "libbpf:", 7) != 0 && strncmp(line, "processed ", 10) != 0 && strncmp(line, "--", 2) != 0 &&
+		    line[0] != '\0')
+			snprintf(out, size, "%s", line);
+}
+
+static int load_programs(struct aq_live *l, bool verbose, struct aq_err *err)
+{
+	char words[160];
+	int r;
+
+	load_log.size = 1 << 20;
+	load_log.len = 0;
+	load_log.text = malloc(load_log.size);
+	if (load_log.text != NULL)
+		load_log.text[0] = '\0';
+	libbpf_set_print(collect_log);
+	r = aquila_bpf__load(l->skel);
+	libbpf_set_print(NULL);
+	if (r < 0 && load_log.text != NULL) {
+		if (verbose)
+			fputs(load_log.text, stderr);
+		last_words(words, sizeof(words));
+		aq_err_set(err, r, "the kernel refuses the programs: %s%s%s%s", strerror(-r), words[0] != '\0' ? " (" : "", words,
+			   words[0] == '\0' ? "" : verbose ? ")" : "; --verbose shows all)");
+	} else if (r < 0) {
+		aq_err_set(err, r, "the kernel refuses the programs: %s", strerror(-r));
+	}
+	free(load_log.text);
+	load_log.text = NULL;
+	return r;
+}
+
+struct program {
+	struct bpf_program *prog;
+	const char *tracepoint;
+	bool required;
+};
+
+/* Which program hangs on which tracepoint; the last row is empty. */
+static void list_programs(const struct aq_live *l, struct program list[10])
+{
+	const struct aquila_bpf *s = l->skel;
+	const struct program all[] = {
+		{ s->progs.aq_fork, "sched_process_fork", true },
+		{ s->progs.aq_exec, "sched_process_exec", true },
+		{ s->progs.aq_exit, "sched_process_exit", true },
+		{ s->progs.aq_rename, "task_rename", false },
+		{ s->progs.aq_cgroup_mkdir, "cgroup_mkdir", false },
+		{ s->progs.aq_cgroup_rmdir, "cgroup_rmdir", false },
+		{ s->progs.aq_cgroup_attach, "cgroup_attach_task", false },
+		{ s->progs.aq_sys_exit, "sys_exit", true },
+		{ NULL, NULL, false },
+	};
+
+	memcpy(list, all, sizeof(all));
+}
+
+static void note_missing(struct aq_live *l, const char *name)
+{
+	size_t n = strlen(l->missing);
+
+	snprintf(l->missing + n, sizeof(l->missing) - n, "%s%s", n > 0 ? " " : "", name);
+}
+
+/* A tracepoint that this kernel does not have must not keep the others from loading. */
+static void leave_out_missing(struct aq_live *l)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	struct program list[10];
+
+	list_programs(l, list);
+	for (unsigned i = 0; btf != NULL && list[i].prog != NULL; i++) {
+		char type[64];
+
+		snprintf(type, sizeof(type), "btf_trace_%s", list[i].tracepoint);
+		if (btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0)
+			continue;
+		bpf_program__set_autoload(list[i].prog, false);
+		note_missing(l, list[i].tracepoint);
+	}
+	btf__free(btf);
+}
+
+static int configure(struct aq_live *l, const struct aq_live_options *options, struct aq_err *err)
+{
+	uint32_t cpus = l->source.rings.cpu_count, rings = cpus * AQ_WIRE_CLASSES;
+	enum aq_abi abis[3];
+	int r;
+
+	choose_parts(l, options->ring_bytes, rings);
+	(void)aq_calls_abis(abis);
+	l->skel->rodata->cfg_fixed_parts = l->fixed_parts;
+	l->skel->rodata->cfg_attr_parts = l->attr_parts;
+	l->skel->rodata->cfg_own_tgid = (uint32_t)getpid();
+	l->skel->rodata->cfg_filter_tree = options->only_targets;
+	l->skel->rodata->cfg_abi = abis[0];
+	l->skel->rodata->cfg_compat_abi = abis[1];
+	r = bpf_map__set_max_entries(l->skel->maps.ctl, cpus);
+	if (r == 0)
+		r = bpf_map__set_max_entries(l->skel->maps.fixed, rings * l->fixed_parts);
+	if (r == 0)
+		r = bpf_map__set_max_entries(l->skel->maps.attr, rings * l->attr_parts);
+	return r < 0 ? aq_err_set(err, r, "can't size the rings: %s", strerror(-r)) : 0;
+}
+
+int aq_live_load(const struct aq_live_options *options, struct aq_source **ret_source, struct aq_err *err)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	int cpus = libbpf_num_possible_cpus(), r;
+	struct aq_live *l;
+
+	if (cpus <= 0)
+		return aq_err_set(err, cpus < 0 ? cpus : -EINVAL, "the number of CPUs can't be read");
+	l = calloc(1, sizeof(*l));
+	if (l == NULL || aq_rings_init(&l->source.rings, (uint32_t)cpus) < 0) {
+		free(l);
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	}
+	l->source.ops = &live_ops;
+	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* before 5.11 maps are charged to it */
+	libbpf_set_print(NULL);
+	l->skel = aquila_bpf__open();
+	if (l->skel == NULL) {
+		r = aq_err_set(err, -errno, "the programs can't be opened: %s", strerror(errno));
+	} else {
+		leave_out_missing(l);
+		r = configure(l, options, err);
+		if (r == 0)
+			r = load_programs(l, options->verbose, err);
+		if (r == 0)
+			r = map_rings(l, err);
+		if (r == 0)
+			r = fill_calls(l, options->skip, err);
+	}
+	if (r < 0) {
+		live_free(&l->source);
+		return r;
+	}
+	*ret_source = &l->source;
+	return 0;
+}
+
+int aq_live_add_target(struct aq_source *src, pid_t pid, struct aq_err *err)
+{
+	uint32_t key = (uint32_t)pid, one = 1;
+
+	if (bpf_map_update_elem(bpf_map__fd(live(src)->skel->maps.targets), &key, &one, BPF_ANY) < 0)
+		return aq_err_set(err, -errno, "can't name the command to the kernel side: %s", strerror(errno));
+	return 0;
+}
+
+/* Births before calls, so that no process makes a call that nobody saw it born for. */
+int aq_live_attach(struct aq_source *src, struct aq_err *err)
+{
+	struct aq_live *l = live(src);
+	struct program list[10];
+
+	list_programs(l, list);
+	for (unsigned i = 0; list[i].prog != NULL; i++) {
+		struct bpf_link *link;
+
+		if (bpf_program__fd(list[i].prog) < 0)
+			continue;
+		link = bpf_program__attach(list[i].prog);
+		if (link != NULL) {
+			l->links[l->link_count++] = link;
+		} else if (list[i].required) {
+			int error = errno;
+
+			(void)live_stop(src, NULL);
+			return aq_err_set(err, -error, "can't attach to the tracepoint %s: %s", list[i].tracepoint,
+					  strerror(error));
+		} else {
+			note_missing(l, list[i].tracepoint);
+		}
+	}
+	return 0;
+}
+
+const char *aq_live_missing(struct aq_source *src)
+{
+	return live(src)->missing;
+}
+
+uint64_t aq_live_ring_bytes(struct aq_source *src)
+{
+	return live(src)->fixed.bytes + live(src)->attr.bytes;
+}
