@@ -134,11 +134,12 @@ static void on_accept(struct aq_feed *f)
 {
 	struct aq_fd *listener = aq_fdtable_get(f->proc->files, aq_arg_i32(f->ev, 0), NULL);
 	bool cloexec = f->ev->id == AQ_EV_accept4 && (aq_arg_u32(f->ev, 3) & AQ_O_CLOEXEC);
-	struct aq_fd *fd = install_new(f, f->ev->ret, listener ? listener->type : AQ_FD_SOCKET, cloexec);
+	struct aq_fd *fd;
 
-	if (!fd)
-		return;
-	if (listener && listener != fd) {
+	if (listener)
+		listener->refs++; /* a hostile file may accept into the listener's own number */
+	fd = install_new(f, f->ev->ret, listener ? listener->type : AQ_FD_SOCKET, cloexec);
+	if (fd && listener) {
 		listener->is_server = true;
 		fd->family = listener->family;
 		fd->sock_type = listener->sock_type;
@@ -146,6 +147,9 @@ static void on_accept(struct aq_feed *f)
 		fd->local = listener->local;
 		fd->name = aq_str_ref(listener->name);
 	}
+	aq_fd_unref(f->s, listener);
+	if (!fd)
+		return;
 	fd->is_server = fd->role_known = true;
 	set_endpoint(f, fd, true);
 	take_identity(f, fd);
