@@ -78,14 +78,8 @@ static void set_endpoint(struct aq_feed *f, struct aq_fd *fd, bool remote)
 		if (name_len)
 			aq_str_set(f->s, &fd->name, aq_str_make(f->s, name, name_len));
 	}
-	if (t && !(t->flags & AQ_ATF_UNREADABLE) && t->len >= 56) {
-		const uint8_t *b = t->data;
-
-		if (aq_endpoint_parse(b, 28, &fd->local, &family, &name, &name_len) && !fd->family)
-			fd->family = family;
-		if (aq_endpoint_parse(b + 28, 28, &fd->remote, &family, &name, &name_len) && !fd->family)
-			fd->family = family;
-	}
+	if (t)
+		aq_fd_take_tuple(fd, t);
 	if (fd->type == AQ_FD_SOCKET || fd->type == AQ_FD_OTHER || fd->type == AQ_FD_UNKNOWN)
 		fd->type = (uint8_t)aq_fd_type_of_family(fd->family);
 }

@@ -123,6 +123,9 @@ struct aq_str *aq_st_path(struct aq_feed *f, bool second, bool *ret_certain);
 bool aq_endpoint_parse(const void *data, size_t len, struct aq_endpoint *ret_ep, uint8_t *ret_family,
 		       const char **ret_name, size_t *ret_name_len);
 
+/* Both ends of a socket from the kernel's tuple. */
+void aq_fd_take_tuple(struct aq_fd *fd, const struct aq_attr *a);
+
 static inline int32_t aq_arg_i32(const struct aq_event *ev, unsigned i)
 {
 	return i < ev->arg_count ? (int32_t)(uint32_t)ev->args[i] : 0;

@@ -204,6 +204,40 @@ bool aq_endpoint_parse(const void *data, size_t len, struct aq_endpoint *ret_ep,
 	return true;
 }
 
+/* A socket without an address shows as zeros: unknown, not 0.0.0.0:0. */
+static void drop_empty(struct aq_endpoint *ep)
+{
+	static const uint8_t zero[16];
+
+	if (!ep->port && memcmp(ep->ip, zero, sizeof(zero)) == 0)
+		memset(ep, 0, sizeof(*ep));
+}
+
+void aq_fd_take_tuple(struct aq_fd *fd, const struct aq_attr *a)
+{
+	const uint8_t *b = a->data;
+	struct aq_endpoint local = fd->local, remote = fd->remote;
+	const char *name;
+	size_t name_len;
+	uint8_t family;
+
+	if (a->len < 56 || (a->flags & AQ_ATF_UNREADABLE))
+		return;
+	if (aq_endpoint_parse(b, 28, &local, &family, &name, &name_len)) {
+		if (!fd->family)
+			fd->family = family;
+		drop_empty(&local);
+		fd->local = local;
+	}
+	if (aq_endpoint_parse(b + 28, 28, &remote, &family, &name, &name_len)) {
+		if (!fd->family)
+			fd->family = family;
+		drop_empty(&remote);
+		if (remote.family || !fd->remote.family)
+			fd->remote = remote; /* of a connection that did not come about the address asked for stays */
+	}
+}
+
 static size_t hex_run(const char *s)
 {
 	size_t n = 0;

@@ -57,6 +57,8 @@ static void set_cgroup(struct aq_state *s, const struct aq_event *ev, bool remov
 	uint64_t id = aq_arg_u64(ev, 0);
 	struct aq_state_cgroup *c = find_cgroup(s, id);
 
+	if (aq_arg_u32(ev, 2 - (ev->id == AQ_EV_snap_cgroup)) != 0)
+		return; /* events carry ids of the unified hierarchy; others number theirs on their own */
 	if (!c) {
 		if (s->cgroups >= AQ_CGROUPS_MAX)
 			return;
@@ -185,21 +187,6 @@ static struct aq_proc *snap_proc(struct aq_state *s, const struct aq_event *ev)
 	return p;
 }
 
-static void endpoints_from_tuple(struct aq_fd *fd, const struct aq_attr *a)
-{
-	const uint8_t *b = a->data;
-	const char *name;
-	size_t name_len;
-	uint8_t family;
-
-	if (a->len < 56)
-		return;
-	if (aq_endpoint_parse(b, 28, &fd->local, &family, &name, &name_len))
-		fd->family = family;
-	if (aq_endpoint_parse(b + 28, 28, &fd->remote, &family, &name, &name_len))
-		fd->role_known = false; /* a snapshot does not tell who called whom */
-}
-
 static struct aq_fd *snap_fd(struct aq_state *s, const struct aq_event *ev, struct aq_proc *p)
 {
 	int64_t num = aq_arg_i32(ev, 0);
@@ -224,7 +211,7 @@ static struct aq_fd *snap_fd(struct aq_state *s, const struct aq_event *ev, stru
 	fd->name_is_kernel = true;
 	set_if_there(s, &fd->name, ev, AQ_ATTR_PATH);
 	if (tuple && !(tuple->flags & AQ_ATF_UNREADABLE)) {
-		endpoints_from_tuple(fd, tuple);
+		aq_fd_take_tuple(fd, tuple); /* who called whom is not told */
 		if (fd->type == AQ_FD_SOCKET || fd->type == AQ_FD_OTHER)
 			fd->type = aq_fd_type_of_family(fd->family);
 	}

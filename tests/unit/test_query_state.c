@@ -220,6 +220,18 @@ AQ_TEST(sockets)
 	fd = aq_proc_fd(aq_state_proc(s, 10), 6, NULL);
 	AQ_REQUIRE(fd != NULL);
 	AQ_CHECK(fd->is_server && fd->local.port == 80 && fd->remote.port == 40000);
+	/* from a snapshot: a listener's other end is unknown, not 0.0.0.0 */
+	memset(tuple, 0, sizeof(tuple));
+	ev_sockaddr4(tuple, 127, 0, 0, 1, 22);
+	tuple[28] = 2;
+	ev = ev_make(8, AQ_EV_snap_fd, 10, 10, 0);
+	ev.args[0] = 9;
+	ev.args[1] = 6;
+	ev_attr(&ev, AQ_ATTR_TUPLE, tuple, 56);
+	feed(s, ev);
+	fd = aq_proc_fd(aq_state_proc(s, 10), 9, NULL);
+	AQ_REQUIRE(fd != NULL);
+	AQ_CHECK(fd->type == AQ_FD_IPV4 && fd->local.port == 22 && fd->remote.family == 0);
 	aq_state_free(s);
 }
 
@@ -272,6 +284,26 @@ AQ_TEST(containers)
 		else if (got && (strcmp(engine, cases[i].engine) || strcmp(id, ID64)))
 			AQ_TEST_FAIL_("%s: %s", cases[i].path, engine);
 	}
+}
+
+AQ_TEST(cgroups)
+{
+	struct aq_state *s = fresh(0);
+	struct aq_event ev = ev_make(1, AQ_EV_snap_cgroup, 0, 0, 0);
+
+	ev.args[0] = 5;
+	ev_text(&ev, AQ_ATTR_CGROUP_PATH, "/docker/" ID64);
+	feed(s, ev);
+	ev.args[1] = 3; /* another hierarchy has its own 5 */
+	ev.attrs[0].len = 7;
+	feed(s, ev);
+	AQ_REQUIRE(aq_state_cgroup(s, 5) != NULL);
+	AQ_CHECK_EQ_STR(aq_state_cgroup(s, 5)->container_id, ID64);
+	ev = ev_make(2, AQ_EV_cgroup_rmdir, 1, 1, 0);
+	ev.args[0] = 5;
+	feed(s, ev);
+	AQ_CHECK(aq_state_cgroup(s, 5)->removed && aq_state_cgroup(s, 5)->path);
+	aq_state_free(s);
 }
 
 AQ_TEST(gaps_make_uncertain)
