@@ -350,6 +350,14 @@ void aq_st_fd_event(struct aq_feed *f)
 	if (f->shape->fd_arg >= 0) {
 		f->fd_num = aq_arg_i32(ev, (unsigned)f->shape->fd_arg);
 		f->fd = aq_fdtable_get(f->proc->files, f->fd_num, NULL);
+	} else if (f->shape->dirfd1 >= 0) { /* an empty path means the descriptor itself */
+		const struct aq_attr *path = aq_event_attr(ev, AQ_ATTR_PATH);
+
+		if (path && path->len == 0 && !(path->flags & AQ_ATF_UNREADABLE) &&
+		    aq_arg_i32(ev, (unsigned)f->shape->dirfd1) >= 0) {
+			f->fd_num = aq_arg_i32(ev, (unsigned)f->shape->dirfd1);
+			f->fd = aq_fdtable_get(f->proc->files, f->fd_num, NULL);
+		}
 	}
 }
 

@@ -158,7 +158,7 @@ static void say_time(struct tally *t, uint64_t boot_ns)
 	say(t, "%s", text);
 }
 
-static void say_lost(struct tally *t, const char **sep)
+static void say_lost(struct tally *t, const struct aq_capture_info *info, const char **sep)
 {
 	struct aq_verdict *v = t->v;
 
@@ -189,7 +189,10 @@ static void say_lost(struct tally *t, const char **sep)
 		say(t, " between ");
 		say_time(t, v->first_ns);
 		say(t, " and ");
-		say_time(t, v->last_ns);
+		if (v->last_ns > info->end_ns) /* a gap without an end, as at the end of what was not finished */
+			say(t, "the end");
+		else
+			say_time(t, v->last_ns);
 		if (t->cpu_known && t->cpu_low == t->cpu_high)
 			say(t, " on cpu %u", t->cpu_low);
 		else if (t->cpu_known)
@@ -206,7 +209,7 @@ static void say_all(struct tally *t, const struct aq_capture_info *info)
 		say(t, "complete");
 		return;
 	}
-	say_lost(t, &sep);
+	say_lost(t, info, &sep);
 	if (v->filtered) {
 		say(t, "%s%" PRIu64 " left out on purpose", sep, v->filtered);
 		say_events(t, t->filtered_by_event);

@@ -143,6 +143,10 @@ AQ_TEST(descriptors)
 	AQ_CHECK_EQ_STR(fd_name(s, 30, 9), "/home/v/file");
 	touch = feed(s, ev_on_fd(13, AQ_EV_read, 30, 9, 100));
 	AQ_CHECK(touch.fd && touch.fd_num == 9);
+	ev = ev_on_fd(13, AQ_EV_newfstatat, 30, 9, 0);
+	ev_text(&ev, AQ_ATTR_PATH, "");
+	touch = feed(s, ev);
+	AQ_CHECK(touch.fd && touch.fd_num == 9);
 	touch = feed(s, ev_on_fd(14, AQ_EV_close, 30, 9, 0));
 	AQ_CHECK(touch.fd && strcmp(text(touch.fd->name), "/home/v/file") == 0);
 	ev = ev_on_fd(15, AQ_EV_close_range, 10, 4, 0);
