@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Saying what went wrong, opening a capture, ending an answer. */
+#include "replay/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "format/base/text.h"
+
+int aq_fail(const struct aq_err *err)
+{
+	fprintf(stderr, "aquila: %s\n", err->text);
+	return AQ_EXIT_ERROR;
+}
+
+int aq_fail_usage(const char *command, const struct aq_err *err)
+{
+	fprintf(stderr, "aquila %s: %s\nTry: aquila %s --help\n", command, err->text, command);
+	return AQ_EXIT_USAGE;
+}
+
+/* Columns that escaped text takes: continuation bytes take none. */
+static size_t columns(const struct aq_buf *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->len; i++)
+		n += (b->data[i] & 0xc0) != 0x80;
+	return n;
+}
+
+int aq_fail_expression(const char *command, const char *text, const struct aq_err *err)
+{
+	enum { BEFORE = 60, AFTER = 50 };
+	size_t len = strlen(text), at = err->offset < len ? (size_t)err->offset : len, first, last;
+	struct aq_buf head, tail;
+
+	fprintf(stderr, "aquila %s: %s\n", command, err->text);
+	if (err->offset == UINT64_MAX)
+		return AQ_EXIT_USAGE;
+	first = at > BEFORE ? at - BEFORE : 0;
+	last = len - at > AFTER ? at + AFTER : len;
+	while (first > 0 && first < at && ((unsigned char)text[first] & 0xc0) == 0x80)
+		first++;
+	while (last < len && ((unsigned char)text[last] & 0xc0) == 0x80)
+		last++;
+	aq_buf_init(&head, 4096);
+	aq_buf_init(&tail, 4096);
+	aq_text_escape(&head, text + first, at - first);
+	aq_text_escape(&tail, text + at, last - at);
+	if (!head.failed && !tail.failed)
+		fprintf(stderr, "  %s%.*s%.*s%s\n  %*s^\n", first > 0 ? "…" : "", (int)head.len, (const char *)head.data,
+			(int)tail.len, (const char *)tail.data, last < len ? "…" : "",
+			(int)(columns(&head) + (first > 0)), "");
+	aq_buf_release(&head);
+	aq_buf_release(&tail);
+	return AQ_EXIT_USAGE;
+}
+
+int aq_check_expressions(const char *command, const char *filter, const char *const *fields, size_t field_count)
+{
+	struct aq_filter *f = NULL;
+	struct aq_err err = { .offset = UINT64_MAX };
+
+	if (aq_filter_compile(filter, &f, &err) < 0)
+		return aq_fail_expression(command, filter, &err);
+	aq_filter_free(f);
+	for (size_t i = 0; i < field_count; i++) {
+		struct aq_field *field = NULL;
+
+		err.offset = UINT64_MAX;
+		if (aq_field_compile(fields[i], &field, &err) < 0)
+			return aq_fail_expression(command, fields[i], &err);
+		aq_field_free(field);
+	}
+	return 0;
+}
+
+int aq_open(const struct aq_options *options, struct aq_capture **ret_capture)
+{
+	struct aq_err err = { 0 };
+
+	return aq_capture_open(options->capture, ret_capture, &err) < 0 ? aq_fail(&err) : 0;
+}
+
+/* What a failed write makes of the exit status. A reader that went away ends this program as it ends any filter. */
+static int written(struct aq_out *out, int status)
+{
+	int r = aq_out_flush(out);
+
+	if (r == 0)
+		return status;
+	if (r == -EPIPE && out->fd == STDOUT_FILENO) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	fprintf(stderr, "aquila: writing to %s: %s\n", out->name, strerror(-r));
+	return AQ_EXIT_ERROR;
+}
+
+int aq_finish(struct aq_out *out, const struct aq_verdict *verdict, bool quiet)
+{
+	int status = written(out, aq_verdict_exit(verdict));
+	bool colour = aq_colour_wanted(STDERR_FILENO);
+
+	if (status != AQ_EXIT_ERROR && !quiet)
+		fprintf(stderr, "%sverdict: %s%s\n", colour ? verdict->complete ? "\033[32m" : "\033[33m" : "", verdict->text,
+			colour ? "\033[0m" : "");
+	return status;
+}
+
+int aq_finish_plain(struct aq_out *out, int status)
+{
+	return written(out, status);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The subcommands of `aquila` and what they share: opening a capture, saying what went wrong, ending with a verdict.
+ */
+#ifndef AQ_REPLAY_CLI_H
+#define AQ_REPLAY_CLI_H
+
+#include "query/verdict.h"
+#include "replay/options.h"
+#include "replay/output.h"
+
+struct aq_command {
+	const char *name;
+	const char *summary;          /* one line for the overview */
+	const char *help;             /* the whole text of --help */
+	unsigned options;             /* enum aq_option_bit */
+	unsigned formats;             /* enum aq_format; the first of the text is the default */
+	enum aq_format default_format;
+	int (*run)(const struct aq_command *command, const struct aq_options *options); /* exit status */
+	int (*run_raw)(int argc, char **argv); /* instead: parses for itself */
+};
+
+extern const struct aq_command aq_cmd_record, aq_cmd_info, aq_cmd_verify, aq_cmd_losses, aq_cmd_index, aq_cmd_query,
+	aq_cmd_tree, aq_cmd_replay, aq_cmd_fields;
+
+/* "aquila: " and the sentence on stderr; gives AQ_EXIT_ERROR. */
+int aq_fail(const struct aq_err *err);
+/* The same for a wrong command line, with the way to the help; gives AQ_EXIT_USAGE. */
+int aq_fail_usage(const char *command, const struct aq_err *err);
+/* The same for a wrong filter or field, with the text and a caret under err->offset. */
+int aq_fail_expression(const char *command, const char *text, const struct aq_err *err);
+
+/* Compiles the filter and the fields only to say well what is wrong. 0, or AQ_EXIT_USAGE after saying so. */
+int aq_check_expressions(const char *command, const char *filter, const char *const *fields, size_t field_count);
+
+/* Opens options->capture; "-" is refused. 0, or an exit status after saying what is wrong. */
+int aq_open(const struct aq_options *options, struct aq_capture **ret_capture);
+
+/* Ends an answer: flushes out, prints the verdict's line on stderr (unless quiet), gives the exit status. */
+int aq_finish(struct aq_out *out, const struct aq_verdict *verdict, bool quiet);
+/* Ends an answer without a verdict: flushes out, gives status or what writing it makes of it. */
+int aq_finish_plain(struct aq_out *out, int status);
+
+#endif

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+# Completion of aquila for bash: commands, their options, captures, fields.
+
+_aquila_captures() {
+	local entry
+	while IFS= read -r entry; do
+		COMPREPLY+=("$entry")
+	done < <(compgen -d -- "$1"; compgen -f -X '!*.aqs' -- "$1")
+	compopt -o filenames
+}
+
+_aquila_fields() { # a list with commas: only its last word is completed
+	local head=""
+	[[ $1 == *,* ]] && head=${1%,*},
+	mapfile -t COMPREPLY < <(compgen -P "$head" -W "$(aquila fields 2>/dev/null |
+		awk '{ sub(/(\[.*|\.NAME)$/, "", $1); print $1 }')" -- "${1##*,}")
+	compopt -o nospace
+}
+
+_aquila() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-} options=""
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields help --version" -- "$cur")
+		return
+	fi
+	case $command in
+	help) options="record info verify losses index query tree replay fields" ;;
+	record)
+		options="--output --duration --syscalls --exclude --no-snapshot --segment-size --segment-age --flush-interval \
+--zstd-level --time-resolution --keep-pointers --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
+--probe --help" ;;
+	info | verify) options="--format --quiet --help" ;;
+	losses) options="--by --format --limit --quiet --help" ;;
+	index) options="--check --help" ;;
+	query) options="--from --to --until --gaps --all --fields --format --limit --count --by --explain --quiet --help" ;;
+	tree) options="--pid --recorded --from --to --until --format --limit --quiet --help" ;;
+	replay) options="--from --until --limit --gaps --all --speed --to --format --quiet --help" ;;
+	fields) options="--events --format --help" ;;
+	*) return ;;
+	esac
+	case $prev in
+	--format)
+		case $command in
+		query | losses) options="text ndjson csv" ;;
+		replay) options="ndjson text strace" ;;
+		*) options="text json" ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+		return ;;
+	--fields) _aquila_fields "$cur"; return ;;
+	--by)
+		if [ "$command" = losses ]; then
+			mapfile -t COMPREPLY < <(compgen -W "class cpu syscall reason time" -- "$cur")
+		else
+			_aquila_fields "$cur"
+		fi
+		return ;;
+	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
+	--to | --from | --until | --limit | --pid) return ;;
+	esac
+	if [[ $cur == -* || $command == help ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+	elif [ "$command" != fields ]; then
+		_aquila_captures "$cur"
+	fi
+}
+complete -F _aquila aquila
