@@ -42,11 +42,11 @@ int aq_capture_push_gap(struct aq_capture *c, const struct aq_gap *gap)
 	if (!to)
 		return -ENOMEM;
 	*to = *gap;
+	to->by_event = NULL; /* what it points to is the caller's */
 	if (gap->by_event_count) {
 		struct aq_gap_count *copy = malloc(gap->by_event_count * sizeof(*copy));
 		if (!copy) {
 			to->by_event_count = 0;
-			to->by_event = NULL;
 			return -ENOMEM;
 		}
 		memcpy(copy, gap->by_event, gap->by_event_count * sizeof(*copy));
