@@ -120,6 +120,10 @@ static bool of_self(enum aq_field_id id, struct aq_row *row, const struct aq_pro
 		return p->flags & AQ_PROC_UPPER ? aq_v_bool(v, true) : p->flags & AQ_PROC_EXEC_SEEN && aq_v_bool(v, false);
 	case AQ_FIELD_PROC_IS_EXE_DELETED:
 		return p->flags & AQ_PROC_DELETED ? aq_v_bool(v, true) : p->flags & AQ_PROC_EXEC_SEEN && aq_v_bool(v, false);
+	case AQ_FIELD_PROC_EXE_WRITER: return str(v, p->exe_writer);
+	case AQ_FIELD_PROC_EXE_WRITER_PID: return p->exe_writer_pid && aq_v_uint(v, p->exe_writer_pid);
+	case AQ_FIELD_PROC_EXE_WRITTEN:
+		return p->exe_written_ns && row->capture && aq_v_time(v, aq_capture_real_ns(row->capture, p->exe_written_ns));
 	case AQ_FIELD_PROC_EXE_INO: return p->exe_ino && aq_v_uint(v, p->exe_ino);
 	case AQ_FIELD_PROC_EXE_DEV: return p->exe_ino && aq_v_uint(v, p->exe_dev);
 	case AQ_FIELD_PROC_NS_MNT: return p->ns[2] && aq_v_uint(v, p->ns[2]);

@@ -157,6 +157,7 @@ static void free_proc(struct aq_state *s, struct aq_proc *p)
 	aq_str_unref(s, p->comm);
 	aq_str_unref(s, p->exe);
 	aq_str_unref(s, p->exepath);
+	aq_str_unref(s, p->exe_writer);
 	aq_str_unref(s, p->argv);
 	aq_fs_unref(s, p->fs);
 	aq_fdtable_unref(s, p->files);
@@ -351,6 +352,10 @@ int aq_state_new(const struct aq_state_options *options, struct aq_state **ret_s
 		return aq_err_set(err, -ENOMEM, "no memory for the process state");
 	}
 	load_schema(s);
+	if (s->with_fds && aq_st_written_init(s) < 0) {
+		aq_state_free(s);
+		return aq_err_set(err, -ENOMEM, "no memory for the process state");
+	}
 	*ret_state = s;
 	return 0;
 }
@@ -369,6 +374,7 @@ void aq_state_free(struct aq_state *s)
 		next = p->age_next;
 		free_proc(s, p);
 	}
+	aq_st_written_release(s);
 	if (s->cgroup_hash)
 		aq_st_cgroup_free_all(s);
 	free(s->proc_hash);

@@ -94,6 +94,9 @@ struct aq_proc {
 	uint64_t ns[AQ_NS_COUNT];    /* inode numbers; 0 unknown */
 	struct aq_proc *parent;      /* kept as long as this one; NULL unknown */
 	struct aq_str *comm, *exe, *exepath, *argv; /* NULL unknown; exe as executed, exepath as the kernel has it */
+	struct aq_str *exe_writer;   /* comm of who opened the executable for writing before it ran; NULL: not seen */
+	uint32_t exe_writer_pid;
+	uint64_t exe_written_ns;     /* when it was opened; 0: not seen */
 	struct aq_fs *fs;            /* cwd and root: aq_proc_cwd */
 	struct aq_fdtable *files;
 	/* the table's own */

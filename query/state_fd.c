@@ -61,6 +61,8 @@ static void on_open(struct aq_feed *f)
 	fd->name_is_kernel = k && k->len;
 	fd->uncertain = !certain;
 	take_identity(f, fd);
+	if ((flags & 3 /* O_ACCMODE */) != 0 && !(flags & o_directory))
+		aq_st_written_note(f, fd->name);
 }
 
 static void set_endpoint(struct aq_feed *f, struct aq_fd *fd, bool remote)
@@ -338,6 +340,8 @@ void aq_st_fd_event(struct aq_feed *f)
 {
 	const struct aq_event *ev = f->ev;
 
+	if (ev->ret == 0 && (ev->id == AQ_EV_rename || ev->id == AQ_EV_renameat || ev->id == AQ_EV_renameat2))
+		aq_st_written_rename(f);
 	if (ev->ret >= 0 && makes_fd(f)) {
 		if (f->fd_num >= 0)
 			return;
@@ -377,7 +381,7 @@ void aq_state_event_set(bool with_fds, uint64_t *ret_set)
 		AQ_EV_epoll_create1, AQ_EV_timerfd_create, AQ_EV_signalfd, AQ_EV_signalfd4, AQ_EV_inotify_init,
 		AQ_EV_inotify_init1, AQ_EV_fanotify_init, AQ_EV_io_uring_setup, AQ_EV_pidfd_open, AQ_EV_pidfd_getfd,
 		AQ_EV_perf_event_open, AQ_EV_userfaultfd, AQ_EV_connect, AQ_EV_bind, AQ_EV_listen, AQ_EV_close,
-		AQ_EV_close_range, AQ_EV_ioctl,
+		AQ_EV_close_range, AQ_EV_ioctl, AQ_EV_rename, AQ_EV_renameat, AQ_EV_renameat2,
 	};
 
 	memset(ret_set, 0, (AQ_EVENT_ID_MAX + 63) / 64 * sizeof(*ret_set));

@@ -47,6 +47,7 @@ struct aq_state {
 	struct aq_proc **proc_hash;
 	struct aq_thread **thread_hash;
 	struct aq_state_cgroup **cgroup_hash;
+	struct aq_written **written;    /* by path; NULL without descriptors */
 	struct aq_fd *parked;           /* closed by the latest event, kept for its row */
 	struct aq_proc *age_first, *age_last;
 	uint8_t fd_kind[64];            /* value of fd_kinds → enum aq_fd_type */
@@ -119,6 +120,13 @@ struct aq_fdtable *aq_st_files(struct aq_state *s, struct aq_proc *p);
 void aq_st_event_shape(const struct aq_event_schema *row, struct aq_event_shape *ret_shape);
 /* The path of an event as a new string; *ret_certain as aq_state_path. */
 struct aq_str *aq_st_path(struct aq_feed *f, bool second, bool *ret_certain);
+
+/* state_written.c: files opened for writing */
+int aq_st_written_init(struct aq_state *s);
+void aq_st_written_release(struct aq_state *s);
+void aq_st_written_note(struct aq_feed *f, struct aq_str *path);
+void aq_st_written_rename(struct aq_feed *f);
+void aq_st_written_exec(struct aq_state *s, struct aq_proc *p);
 /* sockaddr → endpoint and, for unix, the name; false if unusable. */
 bool aq_endpoint_parse(const void *data, size_t len, struct aq_endpoint *ret_ep, uint8_t *ret_family,
 		       const char **ret_name, size_t *ret_name_len);

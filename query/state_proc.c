@@ -41,6 +41,9 @@ static void inherit(struct aq_state *s, struct aq_proc *child, struct aq_proc *p
 	child->comm = aq_str_ref(parent->comm);
 	child->exe = aq_str_ref(parent->exe);
 	child->exepath = aq_str_ref(parent->exepath);
+	child->exe_writer = aq_str_ref(parent->exe_writer);
+	child->exe_writer_pid = parent->exe_writer_pid;
+	child->exe_written_ns = parent->exe_written_ns;
 	child->argv = aq_str_ref(parent->argv);
 	child->fs = aq_fs_make(s, parent->fs);
 	if (s->with_fds && parent->files)
@@ -214,6 +217,7 @@ static void on_exec(struct aq_feed *f)
 		aq_st_tie_parent(s, p);
 	set_argv(s, p, ev);
 	aq_str_set(s, &p->exepath, aq_st_path(f, false, &certain));
+	aq_st_written_exec(s, p);
 	if (given && given->len && !(given->flags & AQ_ATF_UNREADABLE)) {
 		struct aq_str *name = aq_str_make(s, given->data, given->len);
 
