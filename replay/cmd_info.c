@@ -159,9 +159,26 @@ static void put_events(struct aq_out *out, const struct aq_capture_info *info, c
 	}
 }
 
+static struct aq_ledger_row total(const struct aq_capture *c)
+{
+	struct aq_ledger_row t = { 0 };
+	size_t rows;
+	const struct aq_ledger_row *ledger = aq_capture_ledger(c, &rows);
+
+	for (size_t i = 0; i < rows; i++) {
+		t.produced += ledger[i].produced;
+		t.stored += ledger[i].stored;
+		t.lost += ledger[i].lost;
+		t.policy += ledger[i].policy;
+		t.degraded += ledger[i].degraded;
+	}
+	return t;
+}
+
 static void put_text(struct aq_out *out, const struct aq_capture *c, const struct counts *n)
 {
 	const struct aq_capture_info *info = aq_capture_info(c);
+	struct aq_ledger_row t = total(c);
 	char text[1024];
 
 	line(out, "capture", info->path);
@@ -174,6 +191,9 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 	if (info->command[0] != '\0')
 		line(out, "command", info->command);
 	put_events(out, info, n);
+	snprintf(text, sizeof(text), "produced %" PRIu64 ", stored %" PRIu64 ", lost %" PRIu64 ", left out on purpose %" PRIu64
+		 ", texts lost %" PRIu64, t.produced, t.stored, t.lost, t.policy, t.degraded);
+	line(out, "ledger", text);
 	snprintf(text, sizeof(text), "times to %" PRIu32 " ns, pointers %s",
 		 info->time_resolution_ns > 0 ? info->time_resolution_ns : 1, info->pointers_kept ? "kept" : "dropped");
 	line(out, "detail", text);
@@ -201,19 +221,10 @@ static void put_json_counts(struct aq_out *out, const struct counts *n)
 
 static void put_json_totals(struct aq_out *out, const struct aq_capture *c)
 {
-	uint64_t produced = 0, stored = 0, lost = 0, policy = 0, degraded = 0;
-	size_t rows;
-	const struct aq_ledger_row *ledger = aq_capture_ledger(c, &rows);
+	struct aq_ledger_row t = total(c);
 
-	for (size_t i = 0; i < rows; i++) {
-		produced += ledger[i].produced;
-		stored += ledger[i].stored;
-		lost += ledger[i].lost;
-		policy += ledger[i].policy;
-		degraded += ledger[i].degraded;
-	}
 	aq_out_printf(out, ",\"ledger\":{\"produced\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"policy\":%" PRIu64
-		      ",\"degraded\":%" PRIu64 "}", produced, stored, lost, policy, degraded);
+		      ",\"degraded\":%" PRIu64 "}", t.produced, t.stored, t.lost, t.policy, t.degraded);
 }
 
 static void put_json(struct aq_out *out, const struct aq_capture *c, const struct counts *n, const struct aq_verdict *v)

@@ -28,7 +28,7 @@ static const char help_text[] =
 	"      --limit N     the first N processes only\n"
 	"  -q, --quiet       no verdict on stderr\n"
 	"\n"
-	"A line: pid, command line, (start, life time, how it ended). Further programs of one process stand below it.\n"
+	"A line: pid, command line, (user id, start, life time, how it ended). Further programs of one process stand below it.\n"
 	"\n"
 	"Exit status: 0 complete, 3 something may be missing, 1 error, 2 usage.\n"
 	"\n"
@@ -193,6 +193,8 @@ static void put_node(struct drawing *d, size_t index)
 		aq_out_puts(d->out, "}");
 	}
 	aq_out_printf(d->out, " %s(", aq_colour(d->out, AQ_DIM));
+	if (n->exec_kept > 0 && n->execs[0].uid_known)
+		aq_out_printf(d->out, "uid %" PRIu32 ", ", n->execs[0].uid);
 	put_start(d, n);
 	aq_out_puts(d->out, ", ");
 	put_end(d, n);

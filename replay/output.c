@@ -236,3 +236,16 @@ void aq_row_time(const struct aq_printer *p, const struct aq_row *row, char text
 {
 	aq_time_format(aq_capture_real_ns(p->capture, row->ev != NULL ? row->ev->time_ns : row->gap->first_ns), text);
 }
+
+bool aq_is_text_type(enum aq_type t)
+{
+	return t == AQ_TYPE_PATH || t == AQ_TYPE_STRING || t == AQ_TYPE_STRVEC || t == AQ_TYPE_SOCKADDR;
+}
+
+bool aq_attr_is_argument(const struct aq_event_schema *schema, uint16_t key)
+{
+	for (unsigned i = 0; schema != NULL && i < schema->arg_count; i++)
+		if (aq_is_text_type(schema->args[i].type) && (uint16_t)schema->args[i].attr == key)
+			return true;
+	return false;
+}

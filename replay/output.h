@@ -88,6 +88,9 @@ const char *aq_row_type(const struct aq_row *row, char buf[32]);
 const char *aq_row_proc(const struct aq_row *row);
 /* Wall clock of the event, or of a gap's beginning. */
 void aq_row_time(const struct aq_printer *p, const struct aq_row *row, char text[AQ_TIME_TEXT_BYTES]);
+/* True for argument types whose value is an attribute; true when the attribute is an argument of such a type. */
+bool aq_is_text_type(enum aq_type t);
+bool aq_attr_is_argument(const struct aq_event_schema *schema, uint16_t key);
 /* True for fields whose text comes from query/render.h: escaping it again would only double its backslashes. */
 bool aq_field_is_printable(const struct aq_field *f);
 

@@ -21,6 +21,9 @@ static void put_value(struct aq_printer *p, const struct aq_value *v)
 
 	if (v->kind == AQ_VAL_STRING)
 		return aq_out_json(p->out, v->s != NULL ? v->s : "", v->len);
+	/* a descriptor is a number here: AT_FDCWD is -100 */
+	if (v->style == AQ_STYLE_SCHEMA && v->type == AQ_TYPE_FD)
+		return aq_out_printf(p->out, "%" PRId32, (int32_t)v->i);
 	AQ_RENDER(p, &len, aq_value_text(v, p->scratch, p->scratch_size));
 	if (aq_value_is_number(v))
 		aq_out_put(p->out, p->scratch, len);
@@ -123,11 +126,6 @@ static void put_attr(struct aq_printer *p, const struct aq_attr *a)
 	put_hex(p->out, a->data, a->len);
 }
 
-static bool is_text(enum aq_type t)
-{
-	return t == AQ_TYPE_PATH || t == AQ_TYPE_STRING || t == AQ_TYPE_STRVEC || t == AQ_TYPE_SOCKADDR;
-}
-
 static void put_number(struct aq_printer *p, const struct aq_event_schema *schema, const struct aq_event *ev, unsigned i)
 {
 	const struct aq_arg_schema *arg = &schema->args[i];
@@ -137,9 +135,6 @@ static void put_number(struct aq_printer *p, const struct aq_event_schema *schem
 		v.flags = aq_schema_arg_flags(schema, i, ev->abi);
 	if (aq_type_is_signed(arg->type))
 		v.kind = AQ_VAL_INT;
-	/* a descriptor is a number here: AT_FDCWD is -100 */
-	if (arg->type == AQ_TYPE_FD)
-		return aq_out_printf(p->out, "%" PRId32, (int32_t)ev->args[i]);
 	if (arg->type == AQ_TYPE_BOOL)
 		return aq_out_puts(p->out, ev->args[i] != 0 ? "true" : "false");
 	if (arg->type == AQ_TYPE_TIME_NS || arg->type == AQ_TYPE_DEV || arg->type == AQ_TYPE_CGROUP)
@@ -157,9 +152,9 @@ static void put_args(struct aq_printer *p, const struct aq_event_schema *schema,
 	aq_out_puts(p->out, ",\"args\":{");
 	for (unsigned i = 0; i < schema->arg_count; i++) {
 		const struct aq_arg_schema *arg = &schema->args[i];
-		const struct aq_attr *attr = is_text(arg->type) ? aq_event_attr(ev, arg->attr) : NULL;
+		const struct aq_attr *attr = aq_is_text_type(arg->type) ? aq_event_attr(ev, arg->attr) : NULL;
 
-		if (is_text(arg->type) ? attr == NULL : i >= numbers || i >= ev->arg_count ||
+		if (aq_is_text_type(arg->type) ? attr == NULL : i >= numbers || i >= ev->arg_count ||
 							(arg->type == AQ_TYPE_PTR && !pointers))
 			continue;
 		aq_out_puts(p->out, first ? "" : ",");
@@ -172,14 +167,6 @@ static void put_args(struct aq_printer *p, const struct aq_event_schema *schema,
 			put_number(p, schema, ev, i);
 	}
 	aq_out_puts(p->out, "}");
-}
-
-static bool is_argument(const struct aq_event_schema *schema, uint16_t key)
-{
-	for (unsigned i = 0; schema != NULL && i < schema->arg_count; i++)
-		if (is_text(schema->args[i].type) && (uint16_t)schema->args[i].attr == key)
-			return true;
-	return false;
 }
 
 static void put_attr_name(struct aq_out *out, uint16_t key)
@@ -200,7 +187,7 @@ static void put_attrs(struct aq_printer *p, const struct aq_event_schema *schema
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < ev->attr_count; i++) {
-		if (is_argument(schema, ev->attrs[i].key))
+		if (aq_attr_is_argument(schema, ev->attrs[i].key))
 			continue;
 		aq_out_puts(p->out, n++ == 0 ? ",\"attrs\":{" : ",");
 		put_attr_name(p->out, ev->attrs[i].key);

@@ -119,6 +119,21 @@ static void text_groups(struct aq_printer *p, const struct aq_groups *groups, co
 		aq_out_printf(p->out, "%12" PRIu64 "\t(in all the others)\n", rest);
 }
 
+/* The call as the program made it, without what the kernel side added. */
+static void put_call(struct aq_printer *p, const struct aq_event *ev)
+{
+	const struct aq_event_schema *schema = aq_schema_event(ev->id);
+	struct aq_event call = *ev;
+	size_t len;
+
+	call.attr_count = 0;
+	for (unsigned i = 0; i < ev->attr_count; i++)
+		if (aq_attr_is_argument(schema, ev->attrs[i].key))
+			call.attrs[call.attr_count++] = ev->attrs[i];
+	AQ_RENDER(p, &len, aq_render_args(&call, AQ_RENDER_NO_NAMES, p->scratch, p->scratch_size));
+	aq_out_put(p->out, p->scratch, len);
+}
+
 /* name(values) = result, a failure as "-1 ENOENT"; the end of a process as strace says it. */
 static void strace_row(struct aq_printer *p, struct aq_row *row)
 {
@@ -152,9 +167,8 @@ static void strace_row(struct aq_printer *p, struct aq_row *row)
 		aq_out_put(p->out, p->scratch, len);
 		return aq_out_puts(p->out, " ---\n");
 	}
-	AQ_RENDER(p, &len, aq_render_args(ev, AQ_RENDER_NO_NAMES, p->scratch, p->scratch_size));
 	aq_out_printf(p->out, "%s(", aq_row_type(row, type));
-	aq_out_put(p->out, p->scratch, len);
+	put_call(p, ev);
 	error = aq_result_is_error(ev->ret) ? aq_errno_name((int)-ev->ret) : NULL;
 	if (error != NULL) {
 		aq_out_printf(p->out, ") = -1 %s\n", error);
