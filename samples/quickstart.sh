@@ -35,9 +35,21 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+step() {
+	if [ -t 1 ]; then printf '\n\033[1m== %s\033[0m\n' "$*"; else printf '\n== %s\n' "$*"; fi
+}
 show() { # prints the command as a person would type it, then runs it; 3 means "incomplete" and is an answer
-	printf '\n$ %s\n' "$(printf '%q ' "$@" | sed "s|$top/build/bin/||; s|$work/||g; s|$top/||g")"
+	local argument line='$'
+	for argument in "$@"; do
+		argument=${argument#"$top/build/bin/"}
+		argument=${argument#"$work/"}
+		argument=${argument#"$top/"}
+		case $argument in
+		*[!A-Za-z0-9_./,:=@-]*) line+=" '$argument'" ;;
+		*) line+=" $argument" ;;
+		esac
+	done
+	printf '\n%s\n' "$line"
 	local status=0
 	"$@" || status=$?
 	[ "$status" -eq 0 ] || [ "$status" -eq 3 ] || exit "$status"
@@ -86,7 +98,7 @@ show "$aquila" query "$capture" 'evt.type = proc_exec and proc.exe_writer exists
 	--fields evt.time,proc.name,proc.pid,proc.exepath,proc.exe_writer,proc.pname
 
 step "What did it do?"
-show "$aquila" query "$capture" 'proc.name = updater and evt.type in (openat, connect) and fd.name exists and not fd.name contains /lib' \
+show "$aquila" query "$capture" 'proc.name = updater and evt.type in (openat, connect) and fd.name exists and not fd.name startswith /etc and not fd.name contains /lib' \
 	--fields evt.time,proc.name,evt.type,fd.name,evt.res
 
 step "Who read credentials?"
