@@ -1,145 +1,144 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Attributes: strings and addresses from user memory, paths from dentries, sockets, small structures. */
+/*
+ * Attributes from memory: strings, string vectors, addresses and small structures of the user's, strings of the
+ * kernel's. User memory is read without faulting: what is not resident is flagged as unreadable.
+ */
 #ifndef AQ_BPF_FETCH_H
 #define AQ_BPF_FETCH_H
 
-#include <bpf/bpf_core_read.h>
+#include "attr.bpf.h"
 
-#include "ring.bpf.h"
+enum { SOCKADDR_MAX = 128, COMM_BYTES = 16 };
+enum { VEC_MAX = 8192, VEC_STRING_MAX = 2048, VEC_STRINGS = 64 };
+enum { PAGE_BYTES = 4096, ARGV_CHUNKS = ARGV_MAX / PAGE_BYTES + 1 };
 
-enum { ATF_TRUNCATED = 1, ATF_UNREADABLE = 2, ATF_PARTIAL = 4 };
-enum { KEY_PATH = 1, KEY_KPATH = 3, KEY_ARGV = 4, KEY_TUPLE = 7, KEY_COMM = 9, KEY_CGROUP_PATH = 15, KEY_WORDS = 18 };
-enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, TUPLE_HALF = 28, SOCKADDR_MAX = 128 };
-
-static __always_inline void put_user_string(struct entry *e, u32 key, const void *user)
+/* A length that a string helper gave back for a buffer of `size` (n > 0), as the attribute's head. */
+static __always_inline void string_head(struct attrs *a, char *place, u32 key, long n, u32 size, bool cut)
 {
-	char *place = attr_place(e);
-	if (!place)
-		return;
-	long n = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr), STRING_MAX, user);
-	if (n <= 0)
-		attr_head(e, place, key, ATF_UNREADABLE, 0, 0);
-	else
-		attr_head(e, place, key, n >= STRING_MAX ? ATF_TRUNCATED : 0, ((u32)n - 1) & (STRING_MAX - 1), 0);
+	attr_head(a, place, key, cut ? AQ_WIRE_ATF_TRUNCATED : 0, ((u32)n - 1) & (STRING_MAX - 1), 0);
 }
 
-static __always_inline void put_kernel_string(struct entry *e, u32 key, const void *from)
+static __noinline u32 put_user_string(struct attrs *a, u32 key, u64 user)
 {
-	char *place = attr_place(e);
-	if (!place)
-		return;
-	long n = bpf_probe_read_kernel_str(place + sizeof(struct aq_wire_attr), STRING_MAX, from);
-	if (n <= 0)
-		attr_head(e, place, key, ATF_UNREADABLE, 0, 0);
-	else
-		attr_head(e, place, key, n >= STRING_MAX ? ATF_TRUNCATED : 0, ((u32)n - 1) & (STRING_MAX - 1), 0);
-}
+	char *place = attr_place(a);
+	u32 size = cfg_string_max;
+	char next = 0;
 
-/* n bytes of user memory, at most max (a constant power of two). */
-static __always_inline void put_user_bytes(struct entry *e, u32 key, const void *user, u64 n, u32 max)
-{
-	char *place = attr_place(e);
-	u32 flags = 0, full = (u32)n;
 	if (!place)
-		return;
-	if (n > max) { /* proves the bound of the read below */
-		n = max;
-		flags = ATF_TRUNCATED;
+		return 1;
+	if (size > STRING_MAX) /* proves the bound of the read */
+		size = STRING_MAX;
+	long n = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr), size, (const void *)user);
+	if (n <= 0) {
+		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+		return 0;
 	}
-	if (n == 0 || bpf_probe_read_user(place + sizeof(struct aq_wire_attr), (u32)n, user) != 0)
-		attr_head(e, place, key, ATF_UNREADABLE, 0, 0);
-	else
-		attr_head(e, place, key, flags, (u32)n, flags ? full : 0);
+	/* a string that fills the buffer exactly is not cut: the byte under its last NUL tells */
+	if (n >= size)
+		bpf_probe_read_user(&next, 1, (const void *)(user + size - 1));
+	string_head(a, place, key, n, size, next != 0);
+	return 0;
 }
 
-/* The path of a file, innermost component first; the recorder turns it round. */
-static __noinline u32 put_path(struct entry *e, u32 key, struct dentry *dentry, struct vfsmount *vfsmnt)
+static __always_inline void put_kernel_string(struct attrs *a, u32 key, const void *from, u32 size)
 {
-	char *place = attr_place(e);
+	char *place = attr_place(a);
+
 	if (!place)
-		return opaque_zero();
-	struct mount *mnt = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
-	struct dentry *root = BPF_CORE_READ(vfsmnt, mnt_root);
-	char *to = place + sizeof(struct aq_wire_attr);
-	u32 n = 0, flags = AQ_WIRE_ATF_REVERSED | ATF_PARTIAL;
-	for (int i = 0; i < COMPONENTS; i++) {
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-		if (dentry == root || dentry == parent) {
-			struct mount *up = BPF_CORE_READ(mnt, mnt_parent);
-			if (up == mnt || dentry != root) {
-				flags &= ~ATF_PARTIAL;
-				break;
-			}
-			dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
-			mnt = up;
-			root = BPF_CORE_READ(mnt, mnt.mnt_root);
-			continue;
-		}
-		if (n > STRING_MAX - COMPONENT_MAX) /* proves that a component still fits */
+		return;
+	long n = bpf_probe_read_kernel_str(place + sizeof(struct aq_wire_attr), size, from);
+	if (n <= 0)
+		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+	else
+		string_head(a, place, key, n, size, n >= size && size != COMM_BYTES);
+}
+
+/* n bytes of user memory, at most max (a constant). */
+static __always_inline void put_user_bytes(struct attrs *a, u32 key, u64 user, u32 n, u32 max)
+{
+	char *place = attr_place(a);
+	u32 full = n;
+
+	if (!place)
+		return;
+	if (n > max) /* proves the bound of the read */
+		n = max;
+	if (n == 0 || bpf_probe_read_user(place + sizeof(struct aq_wire_attr), n, (const void *)user) != 0)
+		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+	else
+		attr_head(a, place, key, full > max ? AQ_WIRE_ATF_TRUNCATED : 0, n, full > max ? full : 0);
+}
+
+/* A vector of pointers (of 4 or 8 bytes) to strings, each kept with its NUL. */
+static __noinline u32 put_user_vec(struct attrs *a, u32 key, u64 user, u32 pointer_bytes)
+{
+	char *place = attr_place(a);
+	u32 flags = AQ_WIRE_ATF_TRUNCATED;
+
+	if (!place)
+		return 1;
+	attr_use(a, 0);
+	for (u32 i = 0; i < VEC_STRINGS; i++) {
+		u64 pointer = 0, n = attr_used(a);
+
+		if (bpf_probe_read_user(&pointer, pointer_bytes == 4 ? 4 : 8, (const void *)(user + i * pointer_bytes)) != 0) {
+			if (i == 0)
+				flags = AQ_WIRE_ATF_UNREADABLE;
 			break;
-		long k = bpf_probe_read_kernel_str(to + n, COMPONENT_MAX, BPF_CORE_READ(dentry, d_name.name));
+		}
+		if (!pointer) {
+			flags &= ~AQ_WIRE_ATF_TRUNCATED;
+			break;
+		}
+		if (n > VEC_MAX - VEC_STRING_MAX) /* proves that a string still fits */
+			break;
+		long k = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr) + n, VEC_STRING_MAX, (const void *)pointer);
 		if (k <= 0)
 			break;
-		n += (u32)k & (2 * COMPONENT_MAX - 1);
-		dentry = parent;
+		attr_use(a, n + (u64)k);
+		if (k >= VEC_STRING_MAX)
+			break;
 	}
-	attr_head(e, place, key, flags, n, 0);
-	return opaque_zero();
+	attr_head(a, place, key, flags, (u32)attr_used(a), 0);
+	return 0;
 }
 
-/* The current task's file behind a descriptor, or NULL. */
-static __always_inline struct file *file_of(struct task_struct *task, u64 fd)
+/* The argument area of a new program, NULs and all, page by page: one that is not there does not cost the others. */
+static __noinline u32 put_argv(struct attrs *a, u64 start, u64 end)
 {
-	struct file *file = NULL;
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	if (!table || fd >= BPF_CORE_READ(table, max_fds))
-		return NULL;
-	struct file **files = BPF_CORE_READ(table, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-	return file;
-}
+	char *place = attr_place(a);
+	u64 max = cfg_argv_max;
+	u32 n;
 
-static __always_inline void put_file_path(struct entry *e, struct task_struct *task, u64 fd)
-{
-	struct file *file = file_of(task, fd);
-	if (file)
-		e->flags |= put_path(e, KEY_KPATH, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_path.mnt));
-}
-
-/* Local and remote address of the socket itself. */
-static __always_inline void put_tuple(struct entry *e, struct task_struct *task, u64 fd)
-{
-	enum { S_IFMT_ = 0170000, S_IFSOCK_ = 0140000 };
-	struct file *file = file_of(task, fd);
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_) != S_IFSOCK_)
-		return;
-	struct socket *sock = BPF_CORE_READ(file, private_data);
-	struct sock *sk = BPF_CORE_READ(sock, sk);
-	if (!sk)
-		return;
-	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (family != FAMILY_INET && family != FAMILY_INET6)
-		return;
-	char *place = attr_place(e);
 	if (!place)
-		return;
-	char *to = place + sizeof(struct aq_wire_attr);
-	__builtin_memset(to, 0, 2 * TUPLE_HALF);
-	u16 local_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_num));
-	u16 remote_port = BPF_CORE_READ(sk, __sk_common.skc_dport);
-	__builtin_memcpy(to, &family, 2);
-	__builtin_memcpy(to + 2, &local_port, 2);
-	__builtin_memcpy(to + TUPLE_HALF, &family, 2);
-	__builtin_memcpy(to + TUPLE_HALF + 2, &remote_port, 2);
-	if (family == FAMILY_INET) {
-		u32 local = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr), remote = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-		__builtin_memcpy(to + 4, &local, 4);
-		__builtin_memcpy(to + TUPLE_HALF + 4, &remote, 4);
-	} else {
-		bpf_core_read(to + 8, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-		bpf_core_read(to + TUPLE_HALF + 8, 16, &sk->__sk_common.skc_v6_daddr);
+		return 1;
+	if (max > ARGV_MAX)
+		max = ARGV_MAX;
+	if (max > end - start)
+		max = end - start;
+	attr_use(a, 0);
+	for (int i = 0; i < ARGV_CHUNKS; i++) {
+		u64 at = attr_used(a);
+		if (at >= max)
+			break;
+		u64 chunk = PAGE_BYTES - ((start + at) & (PAGE_BYTES - 1));
+
+		if (chunk > max - at)
+			chunk = max - at;
+		if (chunk > PAGE_BYTES || at > ARGV_MAX - PAGE_BYTES) /* proves the bounds of the read */
+			break;
+		if (bpf_probe_read_user(place + sizeof(struct aq_wire_attr) + at, (u32)chunk, (const void *)(start + at)) != 0)
+			break;
+		attr_use(a, at + chunk);
 	}
-	attr_head(e, place, KEY_TUPLE, 0, 2 * TUPLE_HALF, 0);
+	n = (u32)attr_used(a);
+	if (n == 0)
+		attr_head(a, place, AQ_ATTR_ARGV, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+	else if (n < end - start)
+		attr_head(a, place, AQ_ATTR_ARGV, AQ_WIRE_ATF_TRUNCATED, n, (u32)(end - start));
+	else
+		attr_head(a, place, AQ_ATTR_ARGV, 0, n, 0);
+	return 0;
 }
 
 #endif

@@ -40,7 +40,7 @@ struct { /* as above (loader) */
 	__type(value, struct attr_part);
 } attr SEC(".maps");
 
-struct { /* abi * AQ_WIRE_NR_MAX + nr; the last row is that of calls nobody knows */
+struct { /* abi * AQ_WIRE_NR_MAX + nr */
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, AQ_ABIS * AQ_WIRE_NR_MAX);
 	__type(key, u32);
@@ -54,12 +54,15 @@ struct { /* thread groups of the command that is recorded: tgid -> 1 */
 	__type(value, u32);
 } targets SEC(".maps");
 
-const volatile u32 cfg_fixed_parts = 1;  /* powers of two */
-const volatile u32 cfg_attr_parts = 1;
-const volatile u32 cfg_own_tgid = 0;     /* the recorder itself is not recorded */
-const volatile u32 cfg_filter_tree = 0;  /* only thread groups in `targets` */
-const volatile u32 cfg_kernel_paths = 1; /* paths from the kernel's dentries for what was opened */
-const volatile u32 cfg_abi = 0;          /* of 64-bit calls, enum aq_abi */
-const volatile u32 cfg_compat_abi = 1;   /* of 32-bit calls */
+/* Constants to the verifier: what they switch off is not even checked. */
+const volatile unsigned int cfg_fixed_parts = 1;  /* powers of two */
+const volatile unsigned int cfg_attr_parts = 1;
+const volatile unsigned int cfg_own_tgid = 0;     /* the recorder itself is not recorded */
+const volatile unsigned int cfg_filter_tree = 0;  /* only thread groups in `targets` */
+const volatile unsigned int cfg_kernel_paths = 1; /* paths from the kernel's dentries for what was opened */
+const volatile unsigned int cfg_abi = 0;          /* of 64-bit calls, enum aq_abi */
+const volatile unsigned int cfg_compat_abi = 1;   /* of 32-bit calls */
+const volatile unsigned int cfg_string_max = 4096; /* longest string with its NUL; at most STRING_MAX */
+const volatile unsigned int cfg_argv_max = 16384;  /* longest argument area of an exec; at most ARGV_MAX */
 
 #endif

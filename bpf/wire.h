@@ -76,6 +76,10 @@ struct aq_wire_attr {                 /* one attribute: this, then len bytes, th
 	aq_u32 reserved;
 };
 enum {
+	/* as enum aq_attr_flag */
+	AQ_WIRE_ATF_TRUNCATED = 1 << 0,
+	AQ_WIRE_ATF_UNREADABLE = 1 << 1,
+	AQ_WIRE_ATF_PARTIAL = 1 << 2,
 	/* the bytes are path components, innermost first, each followed by one NUL; the recorder turns them round */
 	AQ_WIRE_ATF_REVERSED = 1 << 8,
 };
@@ -98,7 +102,8 @@ struct aq_wire_ring {                 /* control block of one (cpu, class); 192 
 	aq_u64 busy __attribute__((aligned(64)));
 	aq_u64 attr_bytes;                /* of the attribute record under way, and how many it holds: kept here so that */
 	aq_u64 attr_count;                /* the verifier sees unknown numbers, not every path that led to them */
-	aq_u64 reserved2[5];
+	aq_u64 attr_used;                 /* likewise: bytes of the attribute under way */
+	aq_u64 reserved2[4];
 };
 
 struct aq_wire_cpu {                  /* value of the map `ctl`, one per CPU, mmapable */

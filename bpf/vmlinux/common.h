@@ -107,6 +107,20 @@ struct cred {
 	kgid_t gid, egid;
 	kernel_cap_t cap_effective;
 };
+struct kernfs_node {
+	u64 id;
+};
+struct cgroup_root {
+	int hierarchy_id;
+};
+struct cgroup {
+	int level;
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
 struct task_struct {
 	struct thread_info thread_info;
 	int pid, tgid;
@@ -118,23 +132,13 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct pid *thread_pid;
+	struct css_set *cgroups;
 	char comm[16];
 };
 struct linux_binprm {
 	struct file *file;
 	const char *filename;
 	const char *interp;
-};
-struct kernfs_node {
-	u64 id;
-};
-struct cgroup_root {
-	int hierarchy_id;
-};
-struct cgroup {
-	int level;
-	struct kernfs_node *kn;
-	struct cgroup_root *root;
 };
 struct in6_addr {
 	u8 in6_u[16];
@@ -150,6 +154,21 @@ struct sock {
 };
 struct socket {
 	struct sock *sk;
+};
+struct sockaddr_un {
+	u16 sun_family;
+};
+struct unix_address {
+	int len;
+	struct sockaddr_un name[1];
+};
+struct unix_sock {
+	struct unix_address *addr;
+	struct sock *peer;
+};
+struct ovl_inode { /* of a module: may be missing */
+	struct dentry *__upperdentry;
+	struct inode vfs_inode;
 };
 
 #pragma clang attribute pop

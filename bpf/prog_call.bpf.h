@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The program on the exit of every system call: number and arguments from the registers that were saved on entry, the
+ * result beside them. Calls without attributes take a short way without function calls of its own.
+ */
+#ifndef AQ_BPF_PROG_CALL_H
+#define AQ_BPF_PROG_CALL_H
+
+#include "fetch.bpf.h"
+#include "filter.bpf.h"
+#include "proc.bpf.h"
+#include "sock.bpf.h"
+
+enum { CLASS_ORDINARY = 2, ERR_INPROGRESS = 115 };
+
+#if defined(__TARGET_ARCH_x86)
+enum { TS_COMPAT = 2, X32_BIT = 0x40000000, ABI_X32 = 2, NR_SIGRETURN = 15, NR_SIGRETURN_COMPAT = 173 };
+
+static __always_inline bool is_compat(const struct caller *c)
+{
+	u32 status = AQ_HAVE_TASK_BTF() ? c->task->thread_info.status : BPF_CORE_READ(c->task, thread_info.status);
+
+	return status & TS_COMPAT;
+}
+
+static __always_inline u32 call_number(struct pt_regs *regs)
+{
+	return (u32)regs->orig_ax;
+}
+
+static __always_inline void put_registers(struct entry *e, struct pt_regs *regs)
+{
+	put_args(e, regs->di, regs->si, regs->dx, regs->r10, regs->r8, regs->r9);
+}
+
+static __always_inline void put_compat_registers(struct entry *e, struct pt_regs *regs)
+{
+	put_args(e, (u32)regs->bx, (u32)regs->cx, (u32)regs->dx, (u32)regs->si, (u32)regs->di, (u32)regs->bp);
+}
+#elif defined(__TARGET_ARCH_arm64)
+enum { TIF_32BIT = 22, X32_BIT = 0, ABI_X32 = 0, NR_SIGRETURN = 139, NR_SIGRETURN_COMPAT = 173 };
+
+static __always_inline bool is_compat(const struct caller *c)
+{
+	u64 flags = AQ_HAVE_TASK_BTF() ? c->task->thread_info.flags : BPF_CORE_READ(c->task, thread_info.flags);
+
+	return flags & (1ul << TIF_32BIT);
+}
+
+static __always_inline u32 call_number(struct pt_regs *regs)
+{
+	return (u32)regs->syscallno;
+}
+
+static __always_inline void put_registers(struct entry *e, struct pt_regs *regs)
+{
+	put_args(e, regs->orig_x0, regs->regs[1], regs->regs[2], regs->regs[3], regs->regs[4], regs->regs[5]);
+}
+
+static __always_inline void put_compat_registers(struct entry *e, struct pt_regs *regs)
+{
+	put_args(e, (u32)regs->orig_x0, (u32)regs->regs[1], (u32)regs->regs[2], (u32)regs->regs[3], (u32)regs->regs[4],
+		 (u32)regs->regs[5]);
+}
+#endif
+
+/* The attribute that one pointer among the arguments leads to. */
+static __always_inline void fetch_one(struct attrs *a, struct aq_wire_call *call, u32 i, bool compat)
+{
+	struct aq_wire_fixed *slot = a->slot;
+	u32 kind = call->attr[i].kind, key = call->attr[i].key, n = call->attr[i].arg, len_arg = call->attr[i].len_arg;
+
+	if (n >= AQ_WIRE_ARGS) /* proves the bound of args */
+		return;
+	u64 user = slot->args[n];
+	if (!user)
+		return;
+	if (kind == AQ_WIRE_FETCH_STRING) {
+		put_user_string(a, key, user);
+	} else if (kind == AQ_WIRE_FETCH_STRVEC) {
+		put_user_vec(a, key, user, compat ? 4 : 8);
+	} else if (kind == AQ_WIRE_FETCH_FD_PAIR) {
+		if (slot->ret >= 0)
+			put_user_bytes(a, key, user, 8, 8);
+	} else if (len_arg < AQ_WIRE_ARGS) {
+		u32 length = (u32)slot->args[len_arg];
+
+		if (kind == AQ_WIRE_FETCH_SOCKADDR_OUT) {
+			/* the length of the whole address: of a shorter buffer what lies behind it is taken along */
+			if (slot->ret < 0 || bpf_probe_read_user(&length, sizeof(length), (void *)slot->args[len_arg]) != 0)
+				return;
+			if (length > SOCKADDR_MAX)
+				length = SOCKADDR_MAX;
+		}
+		if (length)
+			put_user_bytes(a, key, user, length, SOCKADDR_MAX);
+	}
+}
+
+/* Everything variable of a call. The slot is filled already and not published yet. */
+static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixed *slot, struct aq_wire_call *call, u32 index,
+				  u32 compat)
+{
+	bool fills_address = false;
+	struct attrs a;
+
+	if (!attrs_begin(&a, ring, slot, index))
+		return 1;
+	for (u32 i = 0; i < 4; i++) {
+		if (i >= call->attr_count)
+			break;
+		fills_address |= call->attr[i].kind == AQ_WIRE_FETCH_SOCKADDR_OUT;
+		fetch_one(&a, call, i, compat);
+	}
+	if ((call->flags & AQ_WIRE_CALL_RET_FD) && slot->ret >= 0 && cfg_kernel_paths) {
+		struct file *file = current_file((u64)slot->ret);
+
+		if (file)
+			put_path(&a, file);
+	}
+	/* of the calls on sockets only accept fills an address: the result is the socket there */
+	if ((call->flags & AQ_WIRE_CALL_SOCK_FD) && (slot->ret >= 0 || slot->ret == -ERR_INPROGRESS))
+		put_tuple(&a, fills_address ? (u64)slot->ret : (u32)slot->args[0]);
+	attrs_end(&a);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int aq_sys_exit(u64 *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+	s64 ret = (s64)ctx[1];
+	u32 abi = cfg_abi, event = 0, cls = CLASS_ORDINARY, want = 0, skip = 0, flags;
+	struct aq_wire_call *call = NULL;
+	struct caller caller;
+	struct entry e;
+
+	caller_init(&caller);
+	if (!is_target(caller.pid))
+		return 0;
+	u32 nr = call_number(regs);
+	bool compat = is_compat(&caller);
+	if (compat) {
+		abi = cfg_compat_abi;
+		ret = (s64)(int)ret;
+	}
+	if (nr == ~0u) /* the number is wiped out when a signal handler returns */
+		nr = compat ? NR_SIGRETURN_COMPAT : NR_SIGRETURN;
+	else if (!compat && (nr & X32_BIT)) {
+		abi = ABI_X32;
+		nr &= ~X32_BIT;
+	}
+	if (nr < AQ_WIRE_NR_MAX) {
+		u32 key = abi * AQ_WIRE_NR_MAX + nr;
+
+		call = bpf_map_lookup_elem(&calls, &key);
+		if (call && call->event) {
+			event = call->event;
+			cls = call->cls;
+			skip = call->flags & AQ_WIRE_CALL_SKIP;
+			want = call->attr_count | (call->flags & (AQ_WIRE_CALL_RET_FD | AQ_WIRE_CALL_SOCK_FD));
+		}
+	}
+	flags = (abi & AQ_WIRE_ABI_MASK) | (event ? 0 : AQ_WIRE_UNKNOWN_NR);
+	if (!enter(&e, event, cls, flags, skip))
+		return 0;
+	put_ids(e.slot, caller.pid, caller.tid, ret, caller_cgroup(&caller));
+	if (compat)
+		put_compat_registers(&e, regs);
+	else
+		put_registers(&e, regs);
+	if (!event)
+		e.slot->args[5] = nr;
+	if (want && call)
+		fetch_attrs(e.ring, e.slot, call, e.index, compat);
+	leave(&e);
+	return 0;
+}
+
+#endif
