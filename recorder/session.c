@@ -93,6 +93,9 @@ static int open_signals(struct session *s)
 {
 	sigset_t mask;
 
+	/* a shell starts what runs behind with SIGINT ignored; here it must still end the recording */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGTERM);
