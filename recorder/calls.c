@@ -84,8 +84,6 @@ static void fill_call(const struct aq_event_schema *ev, struct aq_wire_call *cal
 		call->flags |= AQ_WIRE_CALL_RET_FD;
 	if (wants_socket(ev->id))
 		call->flags |= AQ_WIRE_CALL_SOCK_FD;
-	if (ev->id == AQ_EV_accept || ev->id == AQ_EV_accept4)
-		call->flags |= AQ_WIRE_CALL_RET_FD; /* with SOCK_FD: the socket is the result, not the first argument */
 	for (unsigned i = 0; i < ev->arg_count && i < AQ_WIRE_ARGS; i++) {
 		const struct aq_arg_schema *arg = &ev->args[i];
 

@@ -20,7 +20,6 @@
 #include "bpf/wire.h"
 #include "recorder/calls.h"
 
-typedef uint32_t u32; /* the skeleton's settings bear the kernel's type names */
 #include "aquila.skel.h"
 
 enum { MAX_PROGRAMS = 10 };
@@ -195,7 +194,7 @@ static _Thread_local struct {
 	size_t len, size;
 } load_log;
 
-static int collect_log(enum libbpf_print_level level, const char *format, va_list args)
+static int __attribute__((format(printf, 2, 0))) collect_log(enum libbpf_print_level level, const char *format, va_list args)
 {
 	int n;
 
