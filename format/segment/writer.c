@@ -19,6 +19,7 @@ enum {
 	DEFAULT_STRING_BYTES = 4 << 20,
 	DICTIONARY_CHUNKS = 64, /* chunks that a lost dictionary block can take with it */
 	GAPS_MAX = 65536,       /* that wait for the next ledger block */
+	CPUS_MAX = 4096,        /* rows of stats.stored */
 };
 
 struct aq_capture_writer {
@@ -40,6 +41,7 @@ struct aq_capture_writer {
 	size_t row_count;
 	uint64_t ledger_boot_ns, ledger_real_ns;
 	struct aq_writer_stats *stats;
+	uint64_t (*pending)[AQ_CLASS_COUNT]; /* CPUS_MAX rows, scratch of write_chunk */
 	struct aq_err failure;
 	bool closed;
 };
@@ -200,7 +202,8 @@ static int init(struct aq_capture_writer *w, const char *path, const struct aq_c
 	w->meta = *meta;
 	w->path = strdup(path);
 	w->stats = calloc(1, sizeof(*w->stats));
-	if (!w->path || !w->stats)
+	w->pending = calloc(CPUS_MAX, sizeof(*w->pending));
+	if (!w->path || !w->stats || !w->pending)
 		return -ENOMEM;
 	meta_strings(meta, list);
 	for (unsigned key = 1; key < AQ_FACT_COUNT; key++) {
@@ -264,6 +267,21 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 	return 0;
 }
 
+/* Ring events of the open chunk by CPU and class, into pending; returns one more than the highest CPU. */
+static uint32_t count_rows(struct aq_capture_writer *w)
+{
+	uint32_t cpus = 0;
+	for (uint32_t i = 0; i < w->builder.count; i++) {
+		const struct aq_chunk_row *row = &w->builder.rows[i];
+		if (aq_event_is_made(row->id) || row->cpu >= CPUS_MAX || row->cls >= AQ_CLASS_COUNT)
+			continue;
+		for (; cpus <= row->cpu; cpus++)
+			memset(w->pending[cpus], 0, sizeof(w->pending[cpus]));
+		w->pending[row->cpu][row->cls]++;
+	}
+	return cpus;
+}
+
 static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 {
 	struct aq_chunk_builder *b = &w->builder;
@@ -272,11 +290,8 @@ static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 	int r;
 	if (!b->count)
 		return 0;
-	for (uint32_t i = 0; i < b->count; i++) {
-		const struct aq_chunk_row *row = &b->rows[i];
-		if (!aq_event_is_made(row->id) && row->cpu < 4096 && row->cls < AQ_CLASS_COUNT)
-			w->stats->stored[row->cpu][row->cls]++;
-	}
+	/* rows are gone once the payload is made, and stored is what reached the file: count now, add then */
+	uint32_t cpus = count_rows(w);
 	uint32_t events = b->count;
 	if (w->dictionary.written < w->dictionary.count) {
 		begin_block(&w->payload);
@@ -296,6 +311,9 @@ static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 	if (r < 0)
 		return r;
 	footer_entry(w, AQ_BLOCK_CHUNK, offset, &zone);
+	for (uint32_t cpu = 0; cpu < cpus; cpu++)
+		for (unsigned cls = 0; cls < AQ_CLASS_COUNT; cls++)
+			w->stats->stored[cpu][cls] += w->pending[cpu][cls];
 	if (w->attrs.len > AQ_BLOCK_HEADER_BYTES) {
 		r = append_block(w, AQ_BLOCK_ATTRS, &w->attrs, &offset, err);
 		if (r < 0)
@@ -502,6 +520,7 @@ void aq_capture_writer_free(struct aq_capture_writer *w)
 	aq_buf_release(&w->gaps);
 	free(w->rows);
 	free(w->stats);
+	free(w->pending);
 	free(w->path);
 	free(w);
 }
