@@ -33,7 +33,8 @@ static const char help_text[] =
 	"      --format F    ndjson, text or strace (default: ndjson)\n"
 	"  -q, --quiet       no verdict on stderr\n"
 	"\n"
-	"No event comes before its time; events that are late catch up. Ctrl-C ends in good order and says where.\n"
+	"No event comes before its time; events that are late catch up. Ctrl-C ends in good order and says where;\n"
+	"a second Ctrl-C ends at once.\n"
 	"Exit status: 0 complete, 3 something is missing or the replay was stopped, 1 error, 2 usage.\n"
 	"\n"
 	"Examples\n"
@@ -50,7 +51,8 @@ static void on_signal(int sig)
 
 static void catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_signal }; /* no SA_RESTART: a blocked write ends, too */
+	/* the first ends the stream in good order; a second one, when the reader is stuck, ends the program */
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
