@@ -14,13 +14,18 @@
 
 static struct aq_config config;
 static struct aq_err err;
+static char *kept_argv[64]; /* config.command points into it */
+
+static int parse(char *const *argv, size_t count)
+{
+	memcpy(kept_argv, argv, count * sizeof(*argv));
+	err = (struct aq_err){ 0 };
+	return aq_config_parse((int)count - 1, kept_argv, &config, &err);
+}
 
 #define PARSE(...)                                                                                                     \
-	({                                                                                                             \
-		char *argv_[] = { (char *)"aquilad", __VA_ARGS__, NULL };                                              \
-		err = (struct aq_err){ 0 };                                                                            \
-		aq_config_parse((int)(sizeof(argv_) / sizeof(argv_[0])) - 1, argv_, &config, &err);                    \
-	})
+	parse((char *[]){ (char *)"aquilad", __VA_ARGS__, NULL },                                                      \
+	      sizeof((char *[]){ (char *)"aquilad", __VA_ARGS__, NULL }) / sizeof(char *))
 #define S(text) (char *)(text)
 
 AQ_TEST(durations_and_sizes)
