@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -23,12 +24,49 @@ static int run_file(const char *path)
 			free(data);
 		data = more;
 	}
+	if (ferror(f)) {
+		perror(path);
+		free(data);
+		data = NULL;
+	}
 	fclose(f);
-	if (!data)
-		return 1;
-	LLVMFuzzerTestOneInput(data, size);
+	/* a block of just this size, so that AddressSanitizer sees the first byte read beyond it */
+	uint8_t *exact = data ? malloc(size ? size : 1) : NULL;
+	if (exact) {
+		memcpy(exact, data, size);
+		/* said first: after a crash the last line names the input */
+		printf("%s: %zu bytes\n", path, size);
+		fflush(stdout);
+		LLVMFuzzerTestOneInput(exact, size);
+	}
 	free(data);
-	return 0;
+	free(exact);
+	return exact ? 0 : 1;
+}
+
+/* Counts into ret_ran the files of a folder, not of those below it; gives how many could not be read. */
+static unsigned run_folder(const char *folder, unsigned *ret_ran)
+{
+	struct dirent **names;
+	unsigned bad = 0;
+	int count = scandir(folder, &names, NULL, alphasort);
+	if (count < 0) {
+		perror(folder);
+		return 1;
+	}
+	for (int i = 0; i < count; i++) {
+		char *path = NULL;
+		if (names[i]->d_name[0] != '.') {
+			if (asprintf(&path, "%s/%s", folder, names[i]->d_name) < 0)
+				path = NULL;
+			bad += !path || run_file(path) ? 1 : 0;
+			(*ret_ran)++;
+		}
+		free(path);
+		free(names[i]);
+	}
+	free(names);
+	return bad;
 }
 
 int main(int argc, char **argv)
@@ -36,24 +74,12 @@ int main(int argc, char **argv)
 	unsigned ran = 0, bad = 0;
 	for (int i = 1; i < argc; i++) {
 		struct stat st;
-		if (stat(argv[i], &st) < 0 || !S_ISDIR(st.st_mode)) {
-			bad += (unsigned)run_file(argv[i]);
+		if (stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode)) {
+			bad += run_folder(argv[i], &ran);
+		} else {
+			bad += run_file(argv[i]) ? 1 : 0;
 			ran++;
-			continue;
 		}
-		struct dirent **names;
-		int count = scandir(argv[i], &names, NULL, alphasort);
-		for (int k = 0; k < count; k++) {
-			char path[4096];
-			snprintf(path, sizeof(path), "%s/%s", argv[i], names[k]->d_name);
-			if (names[k]->d_name[0] != '.') {
-				bad += (unsigned)run_file(path);
-				ran++;
-			}
-			free(names[k]);
-		}
-		if (count >= 0)
-			free(names);
 	}
 	printf("%u inputs, %u unreadable\n", ran, bad);
 	return bad || !ran;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The test macros: AQ_TEST(name) { … } registers a test, AQ_TEST_MAIN() runs all or those named on the command line.
- * A failed AQ_CHECK is printed with its values and the test goes on; a failed AQ_REQUIRE ends that test. Exit status:
- * 0 all passed, 1 a failure, 77 everything was skipped. Not safe from several threads.
+ * A failed AQ_CHECK is printed with its values and the test goes on; a failed AQ_REQUIRE ends that test. `--list` prints
+ * the names. Exit status: 0 all passed, 1 a failure, 2 no such test, 77 everything was skipped. One thread only.
  */
 #ifndef AQ_TESTS_UNIT_AQ_TEST_H
 #define AQ_TESTS_UNIT_AQ_TEST_H
@@ -63,7 +63,15 @@ static jmp_buf aq_test_out;
 				      aq_b_ ? aq_b_ : "(null)");                                                       \
 	} while (0)
 #define AQ_CHECK_EQ_MEM(a, b, size)                                                                                    \
-	((memcmp((a), (b), (size)) == 0) ? (void)0 : AQ_TEST_FAIL_("%s differs from %s", #a, #b))
+	do {                                                                                                           \
+		const unsigned char *aq_a_ = (const void *)(a), *aq_b_ = (const void *)(b);                            \
+		size_t aq_size_ = (size), aq_at_ = 0;                                                                  \
+		while (aq_at_ < aq_size_ && aq_a_[aq_at_] == aq_b_[aq_at_])                                            \
+			aq_at_++;                                                                                      \
+		if (aq_at_ < aq_size_)                                                                                 \
+			AQ_TEST_FAIL_("%s differs from %s at byte %zu of %zu: 0x%02x, not 0x%02x", #a, #b, aq_at_,     \
+				      aq_size_, aq_a_[aq_at_], aq_b_[aq_at_]);                                         \
+	} while (0)
 
 /* Apart from aq_test_main so that no variable of it lives across the jump. 0 passed, 1 cut short, 2 skipped. */
 __attribute__((noinline)) static int aq_test_run_one(void (*run)(void))
@@ -74,12 +82,25 @@ __attribute__((noinline)) static int aq_test_run_one(void (*run)(void))
 	return how;
 }
 
+static int aq_test_unknown(const char *name)
+{
+	for (const struct aq_test_case *t = aq_test_first; t; t = t->next)
+		if (strcmp(name, t->name) == 0)
+			return 0;
+	fprintf(stderr, "there is no test '%s'; --list names them\n", name);
+	return 1;
+}
+
 static int aq_test_main(int argc, char **argv)
 {
 	unsigned ran = 0, failed = 0, skipped = 0;
+	bool list = argc == 2 && strcmp(argv[1], "--list") == 0;
+	for (int i = 1; i < argc && !list; i++)
+		if (aq_test_unknown(argv[i]))
+			return 2;
 	for (struct aq_test_case *t = aq_test_first; t; t = t->next) {
 		bool wanted = argc < 2;
-		if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+		if (list) {
 			puts(t->name);
 			continue;
 		}
@@ -99,6 +120,8 @@ static int aq_test_main(int argc, char **argv)
 		printf("%s %s\n", bad ? "FAILED" : how == 2 ? "skip  " : "ok    ", t->name);
 		fflush(stdout);
 	}
+	if (list)
+		return 0;
 	printf("%u tests, %u failed, %u skipped\n", ran, failed, skipped);
 	return failed ? 1 : ran && ran == skipped ? 77 : 0;
 }
