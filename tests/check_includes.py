@@ -73,17 +73,20 @@ def check(root):
 
 HEADERS = ["format/schema/s.h", "format/base/b.h", "format/segment/g.h", "format/index/i.h", "query/q.h", "replay/p.h",
            "bpf/wire.h", "recorder/r.h", "recorder/enrich/e.h"]
-GOOD = [("format/segment", '"format/base/b.h"'), ("format/index", '"format/segment/g.h"'), ("query", '"format/index/i.h"'),
-        ("query", '"q.h"'), ("replay", '"query/q.h"'), ("replay", '"../format/base/b.h"'), ("recorder", '"bpf/wire.h"'),
-        ("recorder", '"aquila.skel.h"'), ("recorder", '"format/segment/g.h"'), ("recorder/enrich", "<curl/curl.h>"),
-        ("recorder", "<bpf/libbpf.h>"), ("recorder/enrich", '"recorder/r.h"'), ("bpf", '"format/schema/s.h"'),
-        ("tests/unit", '"recorder/r.h"'), ("query", "<stdio.h>")]
-BAD = [("format/base", '"format/segment/g.h"'), ("format/base", '"query/q.h"'), ("format/schema", '"format/base/b.h"'),
-       ("format/segment", '"format/index/i.h"'), ("format/index", '"bpf/wire.h"'), ("query", '"replay/p.h"'),
-       ("query", '"../recorder/r.h"'), ("query", "<bpf/libbpf.h>"), ("query", "<curl/curl.h>"), ("replay", '"bpf/wire.h"'),
+GOOD = [("format/segment", '"format/base/b.h"'), ("format/index", '"format/segment/g.h"'),
+        ("query", '"format/index/i.h"'), ("query", '"q.h"'), ("replay", '"query/q.h"'),
+        ("replay", '"../format/base/b.h"'), ("recorder", '"bpf/wire.h"'), ("recorder", '"aquila.skel.h"'),
+        ("recorder", '"format/segment/g.h"'), ("recorder/enrich", "<curl/curl.h>"), ("recorder", "<bpf/libbpf.h>"),
+        ("recorder/enrich", '"recorder/r.h"'), ("bpf", '"format/schema/s.h"'), ("tests/unit", '"recorder/r.h"'),
+        ("query", "<stdio.h>")]
+BAD = [("format/base", '"format/segment/g.h"'), ("format/base", '"query/q.h"'),
+       ("format/schema", '"format/base/b.h"'), ("format/segment", '"format/index/i.h"'),
+       ("format/index", '"bpf/wire.h"'), ("query", '"replay/p.h"'), ("query", '"../recorder/r.h"'),
+       ("query", "<bpf/libbpf.h>"), ("query", "<curl/curl.h>"), ("replay", '"bpf/wire.h"'),
        ("replay", '"recorder/enrich/e.h"'), ("replay", "<curl/curl.h>"), ("replay", '"curl/curl.h"'),
        ("replay", "<libelf.h>"), ("recorder", '"query/q.h"'), ("recorder/enrich", '"replay/p.h"'),
-       ("query", '"aquila.skel.h"'), ("replay", "<recorder/r.h>"), ("bpf", '"format/segment/g.h"'), ("bpf", '"recorder/r.h"')]
+       ("query", '"aquila.skel.h"'), ("replay", "<recorder/r.h>"), ("bpf", '"format/segment/g.h"'),
+       ("bpf", '"recorder/r.h"')]
 
 
 def write_tree(root, files):
