@@ -51,8 +51,8 @@ int aq_fail_expression(const char *command, const char *text, const struct aq_er
 	aq_text_escape(&head, text + first, at - first);
 	aq_text_escape(&tail, text + at, last - at);
 	if (!head.failed && !tail.failed)
-		fprintf(stderr, "  %s%.*s%.*s%s\n  %*s^\n", first > 0 ? "…" : "", (int)head.len, (const char *)head.data,
-			(int)tail.len, (const char *)tail.data, last < len ? "…" : "",
+		fprintf(stderr, "  %s%.*s%.*s%s\n  %*s^\n", first > 0 ? "…" : "", (int)head.len,
+			(const char *)head.data, (int)tail.len, (const char *)tail.data, last < len ? "…" : "",
 			(int)(columns(&head) + (first > 0)), "");
 	aq_buf_release(&head);
 	aq_buf_release(&tail);
@@ -106,8 +106,8 @@ int aq_finish(struct aq_out *out, const struct aq_verdict *verdict, bool quiet)
 	bool colour = aq_colour_wanted(STDERR_FILENO);
 
 	if (status != AQ_EXIT_ERROR && !quiet)
-		fprintf(stderr, "%sverdict: %s%s\n", colour ? verdict->complete ? "\033[32m" : "\033[33m" : "", verdict->text,
-			colour ? "\033[0m" : "");
+		fprintf(stderr, "%sverdict: %s%s\n", colour ? verdict->complete ? "\033[32m" : "\033[33m" : "",
+			verdict->text, colour ? "\033[0m" : "");
 	return status;
 }
 

@@ -11,13 +11,13 @@
 
 struct aq_command {
 	const char *name;
-	const char *summary;          /* one line for the overview */
-	const char *help;             /* the whole text of --help */
-	unsigned options;             /* enum aq_option_bit */
-	unsigned formats;             /* enum aq_format; the first of the text is the default */
+	const char *summary; /* one line for the overview */
+	const char *help;    /* the whole text of --help */
+	unsigned options;    /* enum aq_option_bit */
+	unsigned formats;    /* enum aq_format; the first of the text is the default */
 	enum aq_format default_format;
 	int (*run)(const struct aq_command *command, const struct aq_options *options); /* exit status */
-	int (*run_raw)(int argc, char **argv); /* instead: parses for itself */
+	int (*run_raw)(int argc, char **argv);						/* instead: parses for itself */
 };
 
 extern const struct aq_command aq_cmd_record, aq_cmd_info, aq_cmd_verify, aq_cmd_losses, aq_cmd_index, aq_cmd_query,

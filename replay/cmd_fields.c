@@ -8,15 +8,15 @@
 #include "query/fields.h"
 #include "replay/cli.h"
 
-static const char help_text[] =
-	"usage: aquila fields [--events] [--format text|json]\n"
-	"\n"
-	"Lists the fields that filters, --fields and --by know, with their types. With --events: the events and system calls,\n"
-	"with id, class, category and arguments; arguments are the field evt.arg.NAME.\n"
-	"\n"
-	"Examples\n"
-	"  aquila fields | grep '^proc'\n"
-	"  aquila fields --events | grep ' openat'\n";
+static const char help_text[] = "usage: aquila fields [--events] [--format text|json]\n"
+				"\n"
+				"Lists the fields that filters, --fields and --by know, with their types. With "
+				"--events: the events and system calls,\n"
+				"with id, class, category and arguments; arguments are the field evt.arg.NAME.\n"
+				"\n"
+				"Examples\n"
+				"  aquila fields | grep '^proc'\n"
+				"  aquila fields --events | grep ' openat'\n";
 
 static const char *argument_of(const struct aq_field_info *f)
 {
@@ -62,8 +62,9 @@ static void put_event(struct aq_out *out, const struct aq_event_schema *ev)
 
 static void put_event_json(struct aq_out *out, const struct aq_event_schema *ev)
 {
-	aq_out_printf(out, "{\"id\":%u,\"name\":\"%s\",\"class\":\"%s\",\"category\":\"%s\",\"result\":\"%s\",\"args\":[", ev->id,
-		      ev->name, aq_class_name(ev->cls), aq_category_name(ev->category), aq_type_name(ev->ret_type));
+	aq_out_printf(
+		out, "{\"id\":%u,\"name\":\"%s\",\"class\":\"%s\",\"category\":\"%s\",\"result\":\"%s\",\"args\":[",
+		ev->id, ev->name, aq_class_name(ev->cls), aq_category_name(ev->category), aq_type_name(ev->ret_type));
 	for (unsigned i = 0; i < ev->arg_count; i++)
 		aq_out_printf(out, "%s{\"name\":\"%s\",\"type\":\"%s\"}", i > 0 ? "," : "", ev->args[i].name,
 			      aq_type_name(ev->args[i].type));
@@ -81,7 +82,8 @@ static int fields(const struct aq_command *command, const struct aq_options *o)
 	(void)command;
 	aq_out_init(&out, STDOUT_FILENO, "standard output");
 	aq_out_puts(&out, json ? "[" : "");
-	for (const struct aq_field_info *f = o->events ? NULL : aq_fields_next(NULL); f != NULL; f = aq_fields_next(f)) {
+	for (const struct aq_field_info *f = o->events ? NULL : aq_fields_next(NULL); f != NULL;
+	     f = aq_fields_next(f)) {
 		aq_out_puts(&out, json && !first ? ",\n" : "");
 		first = false;
 		if (json)
@@ -89,7 +91,8 @@ static int fields(const struct aq_command *command, const struct aq_options *o)
 		else
 			put_field(&out, f);
 	}
-	for (const struct aq_event_schema *ev = o->events ? aq_schema_next(0) : NULL; ev != NULL; ev = aq_schema_next(ev->id)) {
+	for (const struct aq_event_schema *ev = o->events ? aq_schema_next(0) : NULL; ev != NULL;
+	     ev = aq_schema_next(ev->id)) {
 		aq_out_puts(&out, json && !first ? ",\n" : "");
 		first = false;
 		if (json)

@@ -15,7 +15,8 @@
 static const char help_text[] =
 	"usage: aquila info CAPTURE [--format text|json] [-q]\n"
 	"\n"
-	"Host, kernel, time span, size, policy, how many events of which class and type, and a verdict on completeness.\n"
+	"Host, kernel, time span, size, policy, how many events of which class and type, and a verdict on\n"
+	"completeness.\n"
 	"\n"
 	"Exit status: 0 complete, 3 something was lost, left out or damaged, 1 error, 2 usage.\n"
 	"\n"
@@ -28,8 +29,8 @@ enum { TOP_TYPES = 12 };
 struct counts {
 	uint64_t by_id[AQ_EVENT_ID_MAX];
 	uint64_t by_class[AQ_CLASS_COUNT];
-	uint64_t snapshot;   /* made by the recorder itself */
-	uint64_t uncounted;  /* in chunks that can't be read */
+	uint64_t snapshot;  /* made by the recorder itself */
+	uint64_t uncounted; /* in chunks that can't be read */
 	uint16_t order[AQ_EVENT_ID_MAX];
 	unsigned types;
 };
@@ -142,8 +143,10 @@ static void put_events(struct aq_out *out, const struct aq_capture_info *info, c
 		 info->events, info->chunk_count, info->segment_count, info->segment_count == 1 ? "" : "s", size,
 		 info->events > 0 ? (double)info->bytes / (double)info->events : 0.0);
 	line(out, "events", text);
-	snprintf(text, sizeof(text), "vital %" PRIu64 ", important %" PRIu64 ", ordinary %" PRIu64 ", bulk %" PRIu64
-		 "; snapshot and facts %" PRIu64, n->by_class[0], n->by_class[1], n->by_class[2], n->by_class[3], n->snapshot);
+	snprintf(text, sizeof(text),
+		 "vital %" PRIu64 ", important %" PRIu64 ", ordinary %" PRIu64 ", bulk %" PRIu64
+		 "; snapshot and facts %" PRIu64,
+		 n->by_class[0], n->by_class[1], n->by_class[2], n->by_class[3], n->snapshot);
 	line(out, "classes", text);
 	if (n->uncounted > 0) {
 		snprintf(text, sizeof(text), "%" PRIu64 " events in chunks that can't be read", n->uncounted);
@@ -191,8 +194,10 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 	if (info->command[0] != '\0')
 		line(out, "command", info->command);
 	put_events(out, info, n);
-	snprintf(text, sizeof(text), "produced %" PRIu64 ", stored %" PRIu64 ", lost %" PRIu64 ", left out on purpose %" PRIu64
-		 ", texts lost %" PRIu64, t.produced, t.stored, t.lost, t.policy, t.degraded);
+	snprintf(text, sizeof(text),
+		 "produced %" PRIu64 ", stored %" PRIu64 ", lost %" PRIu64 ", left out on purpose %" PRIu64
+		 ", texts lost %" PRIu64,
+		 t.produced, t.stored, t.lost, t.policy, t.degraded);
 	line(out, "ledger", text);
 	snprintf(text, sizeof(text), "times to %" PRIu32 " ns, pointers %s",
 		 info->time_resolution_ns > 0 ? info->time_resolution_ns : 1, info->pointers_kept ? "kept" : "dropped");
@@ -212,10 +217,11 @@ static void put_json_counts(struct aq_out *out, const struct counts *n)
 	aq_out_puts(out, ",\"classes\":{");
 	for (unsigned i = 0; i < AQ_CLASS_COUNT; i++)
 		aq_out_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", aq_class_name(i), n->by_class[i]);
-	aq_out_printf(out, "},\"made_by_recorder\":%" PRIu64 ",\"unreadable_events\":%" PRIu64 ",\"types\":{", n->snapshot,
-		      n->uncounted);
+	aq_out_printf(out, "},\"made_by_recorder\":%" PRIu64 ",\"unreadable_events\":%" PRIu64 ",\"types\":{",
+		      n->snapshot, n->uncounted);
 	for (unsigned i = 0; i < n->types; i++)
-		aq_out_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", type_name(n->order[i]), n->by_id[n->order[i]]);
+		aq_out_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", type_name(n->order[i]),
+			      n->by_id[n->order[i]]);
 	aq_out_puts(out, "}");
 }
 
@@ -223,8 +229,10 @@ static void put_json_totals(struct aq_out *out, const struct aq_capture *c)
 {
 	struct aq_ledger_row t = total(c);
 
-	aq_out_printf(out, ",\"ledger\":{\"produced\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"policy\":%" PRIu64
-		      ",\"degraded\":%" PRIu64 "}", t.produced, t.stored, t.lost, t.policy, t.degraded);
+	aq_out_printf(out,
+		      ",\"ledger\":{\"produced\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64
+		      ",\"policy\":%" PRIu64 ",\"degraded\":%" PRIu64 "}",
+		      t.produced, t.stored, t.lost, t.policy, t.degraded);
 }
 
 static void put_json(struct aq_out *out, const struct aq_capture *c, const struct counts *n, const struct aq_verdict *v)
@@ -247,13 +255,17 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 	member(out, "boot_id", info->boot_id);
 	member(out, "recorder_version", info->recorder_version);
 	member(out, "command", info->command);
-	aq_out_printf(out, ",\"cpus\":%" PRIu32 ",\"start\":\"%s\",\"end\":\"%s\",\"duration_ns\":%" PRIu64
-		      ",\"start_boot_ns\":%" PRIu64 ",\"end_boot_ns\":%" PRIu64 ",\"finished\":%s", info->cpu_count, start, end,
-		      duration_ns(info), info->start_boot_ns, info->end_ns, info->finished ? "true" : "false");
-	aq_out_printf(out, ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bytes_per_event\":%.3f,\"chunks\":%" PRIu32
-		      ",\"segments\":%" PRIu32 ",\"time_resolution_ns\":%" PRIu32 ",\"pointers_kept\":%s", info->events,
-		      info->bytes, info->events > 0 ? (double)info->bytes / (double)info->events : 0.0, info->chunk_count,
-		      info->segment_count, info->time_resolution_ns, info->pointers_kept ? "true" : "false");
+	aq_out_printf(out,
+		      ",\"cpus\":%" PRIu32 ",\"start\":\"%s\",\"end\":\"%s\",\"duration_ns\":%" PRIu64
+		      ",\"start_boot_ns\":%" PRIu64 ",\"end_boot_ns\":%" PRIu64 ",\"finished\":%s",
+		      info->cpu_count, start, end, duration_ns(info), info->start_boot_ns, info->end_ns,
+		      info->finished ? "true" : "false");
+	aq_out_printf(out,
+		      ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bytes_per_event\":%.3f,\"chunks\":%" PRIu32
+		      ",\"segments\":%" PRIu32 ",\"time_resolution_ns\":%" PRIu32 ",\"pointers_kept\":%s",
+		      info->events, info->bytes, info->events > 0 ? (double)info->bytes / (double)info->events : 0.0,
+		      info->chunk_count, info->segment_count, info->time_resolution_ns,
+		      info->pointers_kept ? "true" : "false");
 	/* text of the file, so text here: nothing that a file says may break this object */
 	member(out, "features_json", info->features_json);
 	member(out, "policy_json", info->policy_json);

@@ -15,8 +15,8 @@
 static const char help_text[] =
 	"usage: aquila losses CAPTURE [--by class|cpu|syscall|reason|time] [OPTION…]\n"
 	"\n"
-	"What is not in the capture although it happened: lost in a full ring or a full memory, while the recorder was down,\n"
-	"on a damaged disk; or left out on purpose by filters and budgets.\n"
+	"What is not in the capture although it happened: lost in a full ring or a full memory, while the\n"
+	"recorder was down, on a damaged disk; or left out on purpose by filters and budgets.\n"
 	"\n"
 	"      --by WHAT     class (default) and cpu show the ledger: produced = stored + lost + left out;\n"
 	"                    syscall, reason: what the gaps say; time: every gap in order\n"
@@ -51,8 +51,8 @@ static void begin(struct table *t)
 		if (t->format == AQ_FORMAT_CSV)
 			aq_out_printf(t->out, "%s%s", i > 0 ? "," : "", t->columns[i]);
 		else
-			aq_out_printf(t->out, i == 0 ? "%s%-14s" : "%s%14s", aq_colour(t->out, i == 0 ? AQ_BOLD : AQ_PLAIN),
-				      t->columns[i]);
+			aq_out_printf(t->out, i == 0 ? "%s%-14s" : "%s%14s",
+				      aq_colour(t->out, i == 0 ? AQ_BOLD : AQ_PLAIN), t->columns[i]);
 	}
 	if (t->format != AQ_FORMAT_NDJSON)
 		aq_out_puts(t->out, "\n");
@@ -110,8 +110,12 @@ static void add_row(struct sum *s, const struct aq_ledger_row *r)
 
 static void sum_row(struct table *t, struct cell first, const struct sum *s)
 {
-	const struct cell cells[] = { first, { .number = s->produced }, { .number = s->stored }, { .number = s->lost },
-				      { .number = s->policy }, { .number = s->degraded } };
+	const struct cell cells[] = { first,
+				      { .number = s->produced },
+				      { .number = s->stored },
+				      { .number = s->lost },
+				      { .number = s->policy },
+				      { .number = s->degraded } };
 
 	row(t, cells);
 }
@@ -213,13 +217,14 @@ static int by_syscall(struct table *t)
 			}
 		if (best == AQ_EVENT_ID_MAX)
 			break;
-		row(t, (const struct cell[]){ { .text = event_name(best) }, { .number = b->lost[best] },
+		row(t, (const struct cell[]){ { .text = event_name(best) },
+					      { .number = b->lost[best] },
 					      { .number = b->policy[best] } });
 		b->lost[best] = b->policy[best] = 0;
 	}
 	if (b->lost_other != 0 || b->policy_other != 0)
-		row(t, (const struct cell[]){ { .text = "not known" }, { .number = b->lost_other },
-					      { .number = b->policy_other } });
+		row(t, (const struct cell[]){
+			       { .text = "not known" }, { .number = b->lost_other }, { .number = b->policy_other } });
 	free(b);
 	return 0;
 }
@@ -243,8 +248,10 @@ static void by_reason(struct table *t)
 	}
 	for (unsigned k = 0; k < 256; k++)
 		if (gap_count[k] != 0)
-			row(t, (const struct cell[]){ { .text = aq_gap_reason_name(k) }, { .number = gap_count[k] },
-						      { .number = events[k] }, { .number = unknown[k] } });
+			row(t, (const struct cell[]){ { .text = aq_gap_reason_name(k) },
+						      { .number = gap_count[k] },
+						      { .number = events[k] },
+						      { .number = unknown[k] } });
 }
 
 /* Which events a gap says it lacks, the most frequent ones as the gap lists them. */
@@ -254,8 +261,8 @@ static void describe(const struct aq_gap *g, char *text, size_t size)
 
 	text[0] = '\0';
 	for (uint32_t i = 0; i < g->by_event_count && at < size - 1; i++) {
-		int n = snprintf(text + at, size - at, "%s%s %" PRIu64, i > 0 ? ", " : "", event_name(g->by_event[i].event_id),
-				 g->by_event[i].count);
+		int n = snprintf(text + at, size - at, "%s%s %" PRIu64, i > 0 ? ", " : "",
+				 event_name(g->by_event[i].event_id), g->by_event[i].count);
 
 		at += n > 0 ? (size_t)n : 0;
 	}
@@ -289,10 +296,12 @@ static void by_time(struct table *t)
 		}
 		aq_time_format(aq_capture_real_ns(t->capture, g->last_ns), last);
 		describe(g, which, sizeof(which));
-		row(t, (const struct cell[]){ { .text = first }, { .text = last },
+		row(t, (const struct cell[]){ { .text = first },
+					      { .text = last },
 					      { .number = g->cpu == UINT16_MAX ? UINT64_MAX : g->cpu },
 					      { .text = g->cls < AQ_CLASS_COUNT ? aq_class_name(g->cls) : "all" },
-					      { .text = aq_gap_reason_name(g->reason) }, { .number = g->count },
+					      { .text = aq_gap_reason_name(g->reason) },
+					      { .number = g->count },
 					      { .text = which } });
 	}
 }

@@ -16,8 +16,8 @@ static const char help_text[] =
 	"\n"
 	"What to look at\n"
 	"  FILTER            put it in quotes: \"evt.type = openat and proc.name = cat\"\n"
-	"      --from T      from this time on: 2026-01-31T12:00:00Z, @SECONDS since 1970, -10m (before the end of the\n"
-	"      --to T        capture) or +5s (after its start); both ends belong to the window. --until is the same as --to\n"
+	"      --from T      the window, both ends included: 2026-01-31T12:00:00Z, @SECONDS since 1970,\n"
+	"      --to T        -10m (before the end of the capture) or +5s (after its start); --until is --to\n"
 	"      --gaps        what was lost is shown in its place, as rows of type gap\n"
 	"      --all         the recorder's own events too: the snapshot of what existed at the start, facts\n"
 	"\n"
@@ -34,7 +34,8 @@ static const char help_text[] =
 	"  FIELD = VALUE, also != < <= > >= contains icontains startswith endswith glob pmatch; FIELD in (A, B);\n"
 	"  FIELD pmatch (/etc, /usr/lib); FIELD exists; joined with and, or, not and parentheses.\n"
 	"\n"
-	"Exit status: 0 the answer is complete, 3 something may be missing from it (the verdict says what), 1 error, 2 usage.\n"
+	"Exit status: 0 the answer is complete, 3 something may be missing from it (the verdict says what),\n"
+	"1 error, 2 usage.\n"
 	"\n"
 	"Examples\n"
 	"  aquila query web.aquila 'evt.type = proc_exec' --fields evt.time,proc.pname,proc.cmdline\n"
@@ -200,8 +201,8 @@ const struct aq_command aq_cmd_query = {
 	.name = "query",
 	.summary = "the events that match a filter, or how many there are",
 	.help = help_text,
-	.options = AQ_OPT_EXPR | AQ_OPT_FROM | AQ_OPT_UNTIL | AQ_OPT_FORMAT | AQ_OPT_LIMIT | AQ_OPT_FIELDS | AQ_OPT_COUNT |
-		   AQ_OPT_BY | AQ_OPT_EXPLAIN | AQ_OPT_GAPS | AQ_OPT_ALL | AQ_OPT_QUIET,
+	.options = AQ_OPT_EXPR | AQ_OPT_FROM | AQ_OPT_UNTIL | AQ_OPT_FORMAT | AQ_OPT_LIMIT | AQ_OPT_FIELDS |
+		   AQ_OPT_COUNT | AQ_OPT_BY | AQ_OPT_EXPLAIN | AQ_OPT_GAPS | AQ_OPT_ALL | AQ_OPT_QUIET,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_NDJSON | AQ_FORMAT_CSV,
 	.default_format = AQ_FORMAT_TEXT,
 	.run = query,

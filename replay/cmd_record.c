@@ -11,15 +11,15 @@
 
 #include "replay/cli.h"
 
-static const char help_text[] =
-	"usage: aquila record [OPTION…] [-- COMMAND [ARGUMENT…]]\n"
-	"\n"
-	"Records what the processes of this host ask of the kernel. This is aquilad, found beside aquila, in ../sbin, or in\n"
-	"PATH, with the same options: aquila record --help lists them when it is installed.\n"
-	"\n"
-	"Examples\n"
-	"  sudo aquila record -o build.aquila -- make -j4\n"
-	"  sudo aquila record -o host.aquila --duration 10m\n";
+static const char help_text[] = "usage: aquila record [OPTION…] [-- COMMAND [ARGUMENT…]]\n"
+				"\n"
+				"Records what the processes of this host ask of the kernel. This is aquilad, found "
+				"beside aquila, in ../sbin, or in\n"
+				"PATH, with the same options: aquila record --help lists them when it is installed.\n"
+				"\n"
+				"Examples\n"
+				"  sudo aquila record -o build.aquila -- make -j4\n"
+				"  sudo aquila record -o host.aquila --duration 10m\n";
 
 /* Only returns when there is nothing to execute at folder/tail. */
 static int try_beside(const char *folder, const char *tail, char **argv)
@@ -59,7 +59,8 @@ static int record(int argc, char **argv)
 	}
 	if (r == -ENOENT)
 		fputs("aquila record: aquilad, the program that records, is neither beside aquila nor in PATH: "
-		      "install or build it\n", stderr);
+		      "install or build it\n",
+		      stderr);
 	else
 		fprintf(stderr, "aquila record: aquilad can't be executed: %s\n", strerror(-r));
 	return AQ_EXIT_ERROR;

@@ -68,7 +68,8 @@ static int connect_to(const char *destination, int *ret_fd, struct aq_err *err)
 	if (strncmp(destination, "unix:", strlen("unix:")) != 0)
 		return aq_err_set(err, -EINVAL, "--to: '%s' is neither - nor unix:PATH", destination);
 	if (path[0] == '\0' || strlen(path) >= sizeof(address.sun_path))
-		return aq_err_set(err, -EINVAL, "--to: a socket's path has 1 to %zu bytes", sizeof(address.sun_path) - 1);
+		return aq_err_set(err, -EINVAL, "--to: a socket's path has 1 to %zu bytes",
+				  sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -149,8 +150,9 @@ static int stream(struct replay *r, struct aq_verdict *verdict, struct aq_err *e
 		if (r->events > 0)
 			aq_time_format(aq_capture_real_ns(r->capture, r->last_ns), time);
 		snprintf(rest, sizeof(rest), "%s", verdict->text);
-		snprintf(verdict->text, sizeof(verdict->text), "incomplete: stopped at %s after %" PRIu64 " events%s%.800s", time,
-			 r->events, verdict->complete ? "" : "; ", verdict->complete ? "" : rest);
+		snprintf(verdict->text, sizeof(verdict->text),
+			 "incomplete: stopped at %s after %" PRIu64 " events%s%.800s", time, r->events,
+			 verdict->complete ? "" : "; ", verdict->complete ? "" : rest);
 		verdict->complete = false;
 	}
 	r->ops->end(&r->printer, verdict);

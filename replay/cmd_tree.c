@@ -16,19 +16,20 @@
 static const char help_text[] =
 	"usage: aquila tree CAPTURE [FILTER] [OPTION…]\n"
 	"\n"
-	"Shows all processes that were seen, ended ones too: who started whom, when, with what, and how each ended. Processes\n"
-	"that had the same pid one after the other are told apart.\n"
+	"Shows all processes that were seen, ended ones too: who started whom, when, with what, and how each\n"
+	"ended. Processes that had the same pid one after the other are told apart.\n"
 	"\n"
 	"  FILTER            only processes with a matching event, and their ancestors\n"
 	"      --pid N       only this process, its ancestors and descendants\n"
 	"      --recorded    only processes that were born or executed something while recording, and their ancestors\n"
-	"      --from T      only those that lived in the window: RFC 3339, @SECONDS, -10m (before the end of the capture)\n"
-	"      --to T        or +5s (after its start)\n"
+	"      --from T      only those that lived in the window: RFC 3339, @SECONDS, -10m (before the end of\n"
+	"      --to T        the capture) or +5s (after its start)\n"
 	"      --format F    text or json (default: text)\n"
 	"      --limit N     the first N processes only\n"
 	"  -q, --quiet       no verdict on stderr\n"
 	"\n"
-	"A line: pid, command line, (user id, start, life time, how it ended). Further programs of one process stand below it.\n"
+	"A line: pid, command line, (user id, start, life time, how it ended). Further programs of one\n"
+	"process stand below it.\n"
 	"\n"
 	"Exit status: 0 complete, 3 something may be missing, 1 error, 2 usage.\n"
 	"\n"
@@ -43,9 +44,9 @@ struct drawing {
 	struct aq_out *out;
 	const struct aq_capture *capture;
 	const struct aq_tree *tree;
-	uint8_t *keep;             /* per node: shown */
-	uint8_t *last;             /* per node: no sibling is shown after it */
-	bool open[INDENT_MAX];     /* per depth: a line goes on downwards */
+	uint8_t *keep;		   /* per node: shown */
+	uint8_t *last;		   /* per node: no sibling is shown after it */
+	bool open[INDENT_MAX];	   /* per depth: a line goes on downwards */
 	struct aq_printer printer; /* for its scratch */
 };
 
@@ -114,7 +115,8 @@ static void put_program(struct drawing *d, const struct aq_tree_exec *e)
 	size_t len;
 
 	if (e->argv != NULL && e->argv_len > 0) {
-		AQ_RENDER(&d->printer, &len, aq_render_argv(e->argv, e->argv_len, d->printer.scratch, d->printer.scratch_size));
+		AQ_RENDER(&d->printer, &len,
+			  aq_render_argv(e->argv, e->argv_len, d->printer.scratch, d->printer.scratch_size));
 		aq_out_put(d->out, d->printer.scratch, len);
 	} else if (e->exe != NULL) {
 		aq_out_text(d->out, e->exe, strlen(e->exe));
@@ -276,11 +278,15 @@ static void json_node(struct drawing *d, size_t index, int64_t parent)
 	aq_out_printf(d->out, ",\"depth\":%" PRIu32, n->depth);
 	json_text(d, "comm", n->comm);
 	json_text(d, "cwd", n->cwd);
-	json_text(d, "container", n->container_id == NULL ? NULL : n->container_id[0] != '\0' ? n->container_id : "host");
+	json_text(d, "container",
+		  n->container_id == NULL      ? NULL
+		  : n->container_id[0] != '\0' ? n->container_id
+					       : "host");
 	json_time(d, "start", n->start_ns);
 	json_time(d, "exit", n->exit_ns);
 	if (n->exit_ns != 0)
-		aq_out_printf(d->out, ",\"exit_code\":%" PRId32 ",\"exit_signal\":%" PRId32, n->exit_code, n->exit_signal);
+		aq_out_printf(d->out, ",\"exit_code\":%" PRId32 ",\"exit_signal\":%" PRId32, n->exit_code,
+			      n->exit_signal);
 	aq_out_printf(d->out, ",\"matches\":%s,\"uncertain\":%s,\"exec_count\":%" PRIu32 ",\"execs\":[",
 		      n->matches ? "true" : "false", n->flags & AQ_PROC_UNCERTAIN ? "true" : "false", n->exec_count);
 	for (uint32_t i = 0; i < n->exec_kept; i++) {
@@ -368,8 +374,8 @@ const struct aq_command aq_cmd_tree = {
 	.name = "tree",
 	.summary = "who started whom, with what, and how it ended",
 	.help = help_text,
-	.options = AQ_OPT_EXPR | AQ_OPT_PID | AQ_OPT_RECORDED | AQ_OPT_FROM | AQ_OPT_UNTIL | AQ_OPT_FORMAT | AQ_OPT_LIMIT |
-		   AQ_OPT_QUIET,
+	.options = AQ_OPT_EXPR | AQ_OPT_PID | AQ_OPT_RECORDED | AQ_OPT_FROM | AQ_OPT_UNTIL | AQ_OPT_FORMAT |
+		   AQ_OPT_LIMIT | AQ_OPT_QUIET,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_JSON,
 	.default_format = AQ_FORMAT_TEXT,
 	.run = tree,

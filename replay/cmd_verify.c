@@ -12,13 +12,14 @@
 static const char help_text[] =
 	"usage: aquila verify CAPTURE [--format text|json] [-q]\n"
 	"\n"
-	"Checks everything: structure, every checksum, every event; and that for each CPU and class the kernel side produced\n"
-	"exactly what is stored, lost and left out on purpose. Names each damaged place by file and byte.\n"
+	"Checks everything: structure, every checksum, every event; and that for each CPU and class the\n"
+	"kernel side produced exactly what is stored, lost and left out on purpose. Names each damaged place\n"
+	"by file and byte.\n"
 	"\n"
 	"Events that were lost while recording are no damage when the ledger accounts for them: see `aquila losses`.\n"
 	"\n"
-	"Exit status: 0 intact, 3 readable but damaged, unfinished or with a ledger that does not balance, 1 can't be read,\n"
-	"2 usage.\n"
+	"Exit status: 0 intact, 3 readable but damaged, unfinished or with a ledger that does not balance,\n"
+	"1 can't be read, 2 usage.\n"
 	"\n"
 	"Example\n"
 	"  aquila verify web.aquila && rsync -a web.aquila archive:\n";
@@ -49,20 +50,24 @@ static void conclusion(const struct aq_verify_result *v, size_t damages, char *t
 {
 	if (is_intact(v, damages)) {
 		if (v->lost > 0)
-			snprintf(text, size, "intact; %" PRIu64 " events were lost while recording, all accounted for", v->lost);
+			snprintf(text, size, "intact; %" PRIu64 " events were lost while recording, all accounted for",
+				 v->lost);
 		else
 			snprintf(text, size, "intact; nothing was lost");
 		return;
 	}
 	snprintf(text, size, "not intact:%s%s%s", damages > 0 ? " damaged" : "",
-		 v->finished ? "" : damages > 0 ? ", unfinished (the recorder did not close it)" :
-						  " unfinished (the recorder did not close it)",
-		 v->ledger_balances ? "" : damages > 0 || !v->finished ? ", the ledger does not balance" :
-									 " the ledger does not balance");
+		 v->finished   ? ""
+		 : damages > 0 ? ", unfinished (the recorder did not close it)"
+			       : " unfinished (the recorder did not close it)",
+		 v->ledger_balances	       ? ""
+		 : damages > 0 || !v->finished ? ", the ledger does not balance"
+					       : " the ledger does not balance");
 }
 
 static void put_text(struct aq_out *out, const struct aq_capture *c, const struct aq_verify_result *v)
 {
+	uint32_t segments = aq_capture_info(c)->segment_count;
 	const struct aq_damage *damage;
 	char text[256];
 	size_t n;
@@ -75,18 +80,21 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 		aq_out_text(out, damage[i].text, strlen(damage[i].text));
 		aq_out_puts(out, "\n");
 	}
-	aq_out_printf(out, "read    %" PRIu64 " events in %" PRIu64 " chunks, %" PRIu32 " segments\n", v->events, v->chunks,
-		      aq_capture_info(c)->segment_count);
-	aq_out_printf(out, "ledger  produced %" PRIu64 " = stored %" PRIu64 " + lost %" PRIu64 " + left out on purpose %" PRIu64
-		      "%s; texts lost %" PRIu64 "\n", v->produced, v->stored, v->lost, v->policy,
-		      v->ledger_balances ? ": balances" : " does not hold", v->degraded);
-	if (!v->ledger_balances && v->ledger_text[0] != '\0') {
-		aq_out_puts(out, "        ");
+	aq_out_printf(out, "read    %" PRIu64 " events in %" PRIu64 " chunks of %" PRIu32 " segment%s\n", v->events,
+		      v->chunks, segments, segments == 1 ? "" : "s");
+	if (v->ledger_balances) {
+		aq_out_printf(out,
+			      "ledger  produced %" PRIu64 " = stored %" PRIu64 " + lost %" PRIu64
+			      " + left out on purpose %" PRIu64 "; texts lost %" PRIu64 "\n",
+			      v->produced, v->stored, v->lost, v->policy, v->degraded);
+	} else {
+		aq_out_puts(out, "ledger  does not balance: ");
 		aq_out_text(out, v->ledger_text, strlen(v->ledger_text));
 		aq_out_puts(out, "\n");
 	}
 	conclusion(v, n, text, sizeof(text));
-	aq_out_printf(out, "%s%s%s\n", aq_colour(out, is_intact(v, n) ? AQ_GREEN : AQ_YELLOW), text, aq_colour(out, AQ_PLAIN));
+	aq_out_printf(out, "%s%s%s\n", aq_colour(out, is_intact(v, n) ? AQ_GREEN : AQ_YELLOW), text,
+		      aq_colour(out, AQ_PLAIN));
 }
 
 static void put_json(struct aq_out *out, const struct aq_capture *c, const struct aq_verify_result *v)
@@ -97,17 +105,21 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 
 	damage = aq_capture_damages(c, &n);
 	conclusion(v, n, text, sizeof(text));
-	aq_out_printf(out, "{\"intact\":%s,\"finished\":%s,\"events\":%" PRIu64 ",\"chunks\":%" PRIu64 ",\"segments\":%" PRIu32
-		      ",\"ledger\":{\"balances\":%s,\"produced\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64
-		      ",\"policy\":%" PRIu64 ",\"degraded\":%" PRIu64 ",\"text\":", is_intact(v, n) ? "true" : "false",
-		      v->finished ? "true" : "false", v->events, v->chunks, aq_capture_info(c)->segment_count,
-		      v->ledger_balances ? "true" : "false", v->produced, v->stored, v->lost, v->policy, v->degraded);
+	aq_out_printf(out,
+		      "{\"intact\":%s,\"finished\":%s,\"events\":%" PRIu64 ",\"chunks\":%" PRIu64
+		      ",\"segments\":%" PRIu32 ",\"ledger\":{\"balances\":%s,\"produced\":%" PRIu64
+		      ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"policy\":%" PRIu64 ",\"degraded\":%" PRIu64
+		      ",\"text\":",
+		      is_intact(v, n) ? "true" : "false", v->finished ? "true" : "false", v->events, v->chunks,
+		      aq_capture_info(c)->segment_count, v->ledger_balances ? "true" : "false", v->produced, v->stored,
+		      v->lost, v->policy, v->degraded);
 	aq_out_json_text(out, v->ledger_text);
 	aq_out_puts(out, "},\"damages\":[");
 	for (size_t i = 0; i < n; i++) {
 		aq_out_puts(out, i > 0 ? ",{\"file\":" : "{\"file\":");
 		aq_out_json_text(out, damage[i].file);
-		aq_out_printf(out, ",\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"text\":", damage[i].offset, damage[i].bytes);
+		aq_out_printf(out, ",\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"text\":", damage[i].offset,
+			      damage[i].bytes);
 		aq_out_json_text(out, damage[i].text);
 		aq_out_puts(out, "}");
 	}
@@ -130,7 +142,8 @@ static int verify(const struct aq_command *command, const struct aq_options *o)
 	status = aq_open(o, &c);
 	if (status != 0)
 		return status;
-	r = aq_capture_verify(c, &result, isatty(STDERR_FILENO) == 1 && !o->quiet ? show_progress : NULL, &progress, &err);
+	r = aq_capture_verify(c, &result, isatty(STDERR_FILENO) == 1 && !o->quiet ? show_progress : NULL, &progress,
+			      &err);
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (r < 0) {

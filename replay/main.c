@@ -11,8 +11,8 @@
 #include "replay/cli.h"
 
 static const struct aq_command *const commands[] = {
-	&aq_cmd_record, &aq_cmd_info, &aq_cmd_verify, &aq_cmd_losses, &aq_cmd_query, &aq_cmd_tree, &aq_cmd_replay,
-	&aq_cmd_fields,
+	&aq_cmd_record, &aq_cmd_info, &aq_cmd_verify, &aq_cmd_losses,
+	&aq_cmd_query,	&aq_cmd_tree, &aq_cmd_replay, &aq_cmd_fields,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
@@ -118,7 +118,8 @@ int main(int argc, char **argv)
 		puts("aquila " AQ_VERSION);
 		return closed(AQ_EXIT_COMPLETE);
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (strcmp(argv[1], "help") == 0 && argc == 2)) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    (strcmp(argv[1], "help") == 0 && argc == 2)) {
 		overview(stdout);
 		return closed(AQ_EXIT_COMPLETE);
 	}

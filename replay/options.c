@@ -14,8 +14,22 @@
 #include "replay/cli.h"
 
 enum {
-	O_FROM = 256, O_UNTIL, O_TO, O_FORMAT, O_LIMIT, O_FIELDS, O_COUNT, O_BY, O_EXPLAIN, O_GAPS, O_ALL, O_PID, O_RECORDED,
-	O_SPEED, O_CHECK, O_EVENTS,
+	O_FROM = 256,
+	O_UNTIL,
+	O_TO,
+	O_FORMAT,
+	O_LIMIT,
+	O_FIELDS,
+	O_COUNT,
+	O_BY,
+	O_EXPLAIN,
+	O_GAPS,
+	O_ALL,
+	O_PID,
+	O_RECORDED,
+	O_SPEED,
+	O_CHECK,
+	O_EVENTS,
 };
 
 static const struct {
@@ -47,11 +61,12 @@ static const struct {
 	enum aq_format format;
 	const char *name;
 } formats[] = {
-	{ AQ_FORMAT_TEXT, "text" }, { AQ_FORMAT_JSON, "json" }, { AQ_FORMAT_NDJSON, "ndjson" }, { AQ_FORMAT_CSV, "csv" },
-	{ AQ_FORMAT_STRACE, "strace" },
+	{ AQ_FORMAT_TEXT, "text" }, { AQ_FORMAT_JSON, "json" },	    { AQ_FORMAT_NDJSON, "ndjson" },
+	{ AQ_FORMAT_CSV, "csv" },   { AQ_FORMAT_STRACE, "strace" },
 };
 
-static int parse_format(const char *text, const struct aq_command *command, enum aq_format *ret_format, struct aq_err *err)
+static int parse_format(const char *text, const struct aq_command *command, enum aq_format *ret_format,
+			struct aq_err *err)
 {
 	char list[64] = "";
 
@@ -93,9 +108,11 @@ int aq_time_arg_parse(const char *text, struct aq_time_arg *ret_time, struct aq_
 		r = aq_time_parse(text, &t.ns, err);
 	}
 	if (r < 0)
-		return aq_err_set(err, r,
-				  "'%s' is no time: give 2026-01-31T12:00:00Z, @SECONDS since 1970, -10m (before the end of the "
-				  "capture) or +5s (after its start)", text);
+		return aq_err_set(
+			err, r,
+			"'%s' is no time: give 2026-01-31T12:00:00Z, @SECONDS since 1970, -10m (before the end of the "
+			"capture) or +5s (after its start)",
+			text);
 	*ret_time = t;
 	return 0;
 }
@@ -158,7 +175,8 @@ static int parse_to(const struct aq_command *command, const char *text, struct a
 	if (!(command->options & AQ_OPT_DESTINATION))
 		return aq_time_arg_parse(text, &o->until, err) < 0 ? aq_err_prefix(err, "--to: ") : 0;
 	if (strcmp(text, "-") != 0 && aq_time_arg_parse(text, &ignored, NULL) == 0)
-		return aq_err_set(err, -EINVAL, "--to says where the events go; the end of the window is --until %s", text);
+		return aq_err_set(err, -EINVAL, "--to says where the events go; the end of the window is --until %s",
+				  text);
 	o->destination = strcmp(text, "-") == 0 ? NULL : text;
 	return 0;
 }
@@ -233,8 +251,9 @@ static int positional(int argc, char **argv, const struct aq_command *command, s
 	o->capture = argv[optind];
 	o->expr = optind + 1 < argc ? argv[optind + 1] : NULL;
 	if (strcmp(o->capture, "-") == 0)
-		return aq_err_set(err, -EINVAL,
-				  "a capture is read at many places, so it can't come from standard input: name its folder");
+		return aq_err_set(
+			err, -EINVAL,
+			"a capture is read at many places, so it can't come from standard input: name its folder");
 	return 0;
 }
 
@@ -302,8 +321,8 @@ static uint64_t on_boot_clock(struct aq_time_arg t, const struct aq_capture *c)
 	return ns != 0 ? ns : 1;
 }
 
-int aq_options_window(const struct aq_options *o, const struct aq_capture *c, uint64_t *ret_from_ns, uint64_t *ret_to_ns,
-		      struct aq_err *err)
+int aq_options_window(const struct aq_options *o, const struct aq_capture *c, uint64_t *ret_from_ns,
+		      uint64_t *ret_to_ns, struct aq_err *err)
 {
 	uint64_t from = on_boot_clock(o->from, c), to = on_boot_clock(o->until, c);
 	char a[AQ_TIME_TEXT_BYTES], b[AQ_TIME_TEXT_BYTES];

@@ -11,7 +11,7 @@
 
 enum aq_option_bit {
 	AQ_OPT_FROM = 1 << 0,
-	AQ_OPT_UNTIL = 1 << 1,      /* --until, and --to where that is no destination */
+	AQ_OPT_UNTIL = 1 << 1, /* --until, and --to where that is no destination */
 	AQ_OPT_FORMAT = 1 << 2,
 	AQ_OPT_LIMIT = 1 << 3,
 	AQ_OPT_FIELDS = 1 << 4,
@@ -27,11 +27,17 @@ enum aq_option_bit {
 	AQ_OPT_CHECK = 1 << 14,
 	AQ_OPT_EVENTS = 1 << 15,
 	AQ_OPT_QUIET = 1 << 16,
-	AQ_OPT_EXPR = 1 << 17,        /* a second word is a filter */
-	AQ_OPT_NO_CAPTURE = 1 << 18,  /* takes no CAPTURE */
+	AQ_OPT_EXPR = 1 << 17,	     /* a second word is a filter */
+	AQ_OPT_NO_CAPTURE = 1 << 18, /* takes no CAPTURE */
 };
 
-enum aq_format { AQ_FORMAT_TEXT = 1, AQ_FORMAT_JSON = 2, AQ_FORMAT_NDJSON = 4, AQ_FORMAT_CSV = 8, AQ_FORMAT_STRACE = 16 };
+enum aq_format {
+	AQ_FORMAT_TEXT = 1,
+	AQ_FORMAT_JSON = 2,
+	AQ_FORMAT_NDJSON = 4,
+	AQ_FORMAT_CSV = 8,
+	AQ_FORMAT_STRACE = 16
+};
 
 enum aq_time_kind { AQ_TIME_NONE = 0, AQ_TIME_WALL, AQ_TIME_BEFORE_END, AQ_TIME_AFTER_START };
 
@@ -46,14 +52,14 @@ struct aq_options { /* all text is borrowed from argv, apart from words */
 	const char *capture, *expr;
 	struct aq_time_arg from, until;
 	enum aq_format format;
-	uint64_t limit;           /* 0: none */
-	uint32_t pid;             /* 0: all */
-	uint64_t speed_ppm;       /* millionths of the original speed; 0: as fast as possible */
-	const char *destination;  /* NULL: standard output */
+	uint64_t limit;		 /* 0: none */
+	uint32_t pid;		 /* 0: all */
+	uint64_t speed_ppm;	 /* millionths of the original speed; 0: as fast as possible */
+	const char *destination; /* NULL: standard output */
 	const char *fields[AQ_FIELDS_MAX], *by[AQ_FIELDS_MAX];
 	size_t field_count, by_count;
 	bool count, explain, gaps, all, recorded, check, events, quiet, help;
-	char *words[2];           /* owned: what fields and by point into */
+	char *words[2]; /* owned: what fields and by point into */
 };
 
 struct aq_command;
@@ -68,7 +74,7 @@ int aq_time_arg_parse(const char *text, struct aq_time_arg *ret_time, struct aq_
 /* 1, 0.5, 10, 10x; max gives 0. */
 int aq_speed_parse(const char *text, uint64_t *ret_ppm, struct aq_err *err);
 /* The window on the capture's boot clock; *ret_to_ns is 0 without an end. -EINVAL when it is empty. */
-int aq_options_window(const struct aq_options *o, const struct aq_capture *c, uint64_t *ret_from_ns, uint64_t *ret_to_ns,
-		      struct aq_err *err);
+int aq_options_window(const struct aq_options *o, const struct aq_capture *c, uint64_t *ret_from_ns,
+		      uint64_t *ret_to_ns, struct aq_err *err);
 
 #endif

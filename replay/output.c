@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 enum { FLUSH_BYTES = 256 << 10, OUT_MAX_BYTES = 512 << 20, SCRATCH_MAX_BYTES = 64 << 20 };
 
 bool aq_colour_wanted(int fd)
@@ -145,7 +144,7 @@ void aq_out_csv_printable(struct aq_out *out, const void *data, size_t len)
 const char *aq_colour(const struct aq_out *out, enum aq_colour colour)
 {
 	static const char *const codes[] = {
-		[AQ_PLAIN] = "\033[0m", [AQ_BOLD] = "\033[1m", [AQ_DIM] = "\033[2m", [AQ_RED] = "\033[31m",
+		[AQ_PLAIN] = "\033[0m",	 [AQ_BOLD] = "\033[1m",	   [AQ_DIM] = "\033[2m",   [AQ_RED] = "\033[31m",
 		[AQ_GREEN] = "\033[32m", [AQ_YELLOW] = "\033[33m", [AQ_CYAN] = "\033[36m",
 	};
 
@@ -156,12 +155,13 @@ void aq_out_json_verdict(struct aq_out *out, const struct aq_capture *c, const s
 {
 	char first[AQ_TIME_TEXT_BYTES], last[AQ_TIME_TEXT_BYTES];
 
-	aq_out_printf(out,
-		      "\"verdict\":{\"complete\":%s,\"lost\":%" PRIu64 ",\"maybe\":%" PRIu64 ",\"unknown_gaps\":%" PRIu64
-		      ",\"filtered\":%" PRIu64 ",\"degraded\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"unfinished\":%s"
-		      ",\"begins_before_recording\":%s,\"ends_after_recording\":%s",
-		      v->complete ? "true" : "false", v->lost, v->maybe, v->unknown, v->filtered, v->degraded, v->damaged,
-		      v->unfinished ? "true" : "false", v->before ? "true" : "false", v->after ? "true" : "false");
+	aq_out_printf(
+		out,
+		"\"verdict\":{\"complete\":%s,\"lost\":%" PRIu64 ",\"maybe\":%" PRIu64 ",\"unknown_gaps\":%" PRIu64
+		",\"filtered\":%" PRIu64 ",\"degraded\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"unfinished\":%s"
+		",\"begins_before_recording\":%s,\"ends_after_recording\":%s",
+		v->complete ? "true" : "false", v->lost, v->maybe, v->unknown, v->filtered, v->degraded, v->damaged,
+		v->unfinished ? "true" : "false", v->before ? "true" : "false", v->after ? "true" : "false");
 	if (v->first_ns <= v->last_ns && (v->lost || v->unknown || v->filtered || v->damaged)) {
 		aq_time_format(aq_capture_real_ns(c, v->first_ns), first);
 		aq_time_format(aq_capture_real_ns(c, v->last_ns), last);

@@ -13,15 +13,15 @@
 
 struct aq_out {
 	int fd;
-	int error;        /* negative errno of the first failed write; everything after it is dropped */
-	bool colour;      /* a terminal that wants colour */
+	int error;	  /* negative errno of the first failed write; everything after it is dropped */
+	bool colour;	  /* a terminal that wants colour */
 	const char *name; /* "standard output" */
 	struct aq_buf buf;
 };
 
 void aq_out_init(struct aq_out *out, int fd, const char *name);
 void aq_out_release(struct aq_out *out); /* does not flush, does not close */
-int aq_out_flush(struct aq_out *out);    /* 0 or the error */
+int aq_out_flush(struct aq_out *out);	 /* 0 or the error */
 
 /* Raw bytes, text, and formatted text of the program's own: nothing is escaped. */
 void aq_out_put(struct aq_out *out, const void *data, size_t len);
@@ -52,8 +52,8 @@ struct aq_printer {
 	const struct aq_capture *capture;
 	struct aq_field *const *fields; /* compiled, borrowed; NULL: default form */
 	size_t field_count;
-	struct aq_field *container;     /* ndjson's default form asks for it; NULL: left out */
-	char *scratch;                  /* rendered text, owned by the printer */
+	struct aq_field *container; /* ndjson's default form asks for it; NULL: left out */
+	char *scratch;		    /* rendered text, owned by the printer */
 	size_t scratch_size;
 };
 

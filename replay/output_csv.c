@@ -111,5 +111,9 @@ static void csv_groups(struct aq_printer *p, const struct aq_groups *groups, con
 
 const struct aq_printer_ops aq_printer_csv = {
 	.needs = AQ_NEED_ATTRS | AQ_NEED_PROC,
-	.begin = csv_begin, .row = csv_row, .end = csv_end, .count = csv_count, .groups = csv_groups,
+	.begin = csv_begin,
+	.row = csv_row,
+	.end = csv_end,
+	.count = csv_count,
+	.groups = csv_groups,
 };

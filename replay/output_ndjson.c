@@ -15,6 +15,20 @@ static void ndjson_begin(struct aq_printer *p)
 	(void)p;
 }
 
+/* Numbers as JSON writes them, true and false: an octal mode or a flag's name is none. */
+static bool is_json_number(const char *text, size_t len)
+{
+	size_t i = len > 0 && text[0] == '-';
+
+	if ((len == 4 && memcmp(text, "true", 4) == 0) || (len == 5 && memcmp(text, "false", 5) == 0))
+		return true;
+	if (i == len || (text[i] == '0' && len > i + 1))
+		return false;
+	while (i < len && text[i] >= '0' && text[i] <= '9')
+		i++;
+	return i == len;
+}
+
 static void put_value(struct aq_printer *p, const struct aq_value *v)
 {
 	size_t len;
@@ -25,7 +39,7 @@ static void put_value(struct aq_printer *p, const struct aq_value *v)
 	if (v->style == AQ_STYLE_SCHEMA && v->type == AQ_TYPE_FD)
 		return aq_out_printf(p->out, "%" PRId32, (int32_t)v->i);
 	AQ_RENDER(p, &len, aq_value_text(v, p->scratch, p->scratch_size));
-	if (aq_value_is_number(v))
+	if (aq_value_is_number(v) && is_json_number(p->scratch, len))
 		aq_out_put(p->out, p->scratch, len);
 	else
 		aq_out_json(p->out, p->scratch, len);
@@ -126,7 +140,8 @@ static void put_attr(struct aq_printer *p, const struct aq_attr *a)
 	put_hex(p->out, a->data, a->len);
 }
 
-static void put_number(struct aq_printer *p, const struct aq_event_schema *schema, const struct aq_event *ev, unsigned i)
+static void put_number(struct aq_printer *p, const struct aq_event_schema *schema, const struct aq_event *ev,
+		       unsigned i)
 {
 	const struct aq_arg_schema *arg = &schema->args[i];
 	struct aq_value v = { AQ_VAL_UINT, AQ_STYLE_SCHEMA, arg->type, NULL, 0, { .u = ev->args[i] } };
@@ -154,8 +169,9 @@ static void put_args(struct aq_printer *p, const struct aq_event_schema *schema,
 		const struct aq_arg_schema *arg = &schema->args[i];
 		const struct aq_attr *attr = aq_is_text_type(arg->type) ? aq_event_attr(ev, arg->attr) : NULL;
 
-		if (aq_is_text_type(arg->type) ? attr == NULL : i >= numbers || i >= ev->arg_count ||
-							(arg->type == AQ_TYPE_PTR && !pointers))
+		if (aq_is_text_type(arg->type)
+			    ? attr == NULL
+			    : i >= numbers || i >= ev->arg_count || (arg->type == AQ_TYPE_PTR && !pointers))
 			continue;
 		aq_out_puts(p->out, first ? "" : ",");
 		first = false;
@@ -183,7 +199,9 @@ static void put_attrs(struct aq_printer *p, const struct aq_event_schema *schema
 	static const struct {
 		uint16_t flag;
 		const char *name;
-	} marks[] = { { AQ_ATF_TRUNCATED, "truncated" }, { AQ_ATF_UNREADABLE, "unreadable" }, { AQ_ATF_PARTIAL, "partial" } };
+	} marks[] = { { AQ_ATF_TRUNCATED, "truncated" },
+		      { AQ_ATF_UNREADABLE, "unreadable" },
+		      { AQ_ATF_PARTIAL, "partial" } };
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < ev->attr_count; i++) {
@@ -216,7 +234,8 @@ static void put_gap(struct aq_printer *p, const struct aq_gap *g)
 
 	aq_time_format(aq_capture_real_ns(p->capture, g->first_ns), first);
 	aq_time_format(aq_capture_real_ns(p->capture, g->last_ns), last);
-	aq_out_printf(p->out, "{\"time\":\"%s\",\"boot_ns\":%" PRIu64 ",\"type\":\"gap\",\"last\":\"%s\",\"reason\":\"%s\"",
+	aq_out_printf(p->out,
+		      "{\"time\":\"%s\",\"boot_ns\":%" PRIu64 ",\"type\":\"gap\",\"last\":\"%s\",\"reason\":\"%s\"",
 		      first, g->first_ns, last, aq_gap_reason_name(g->reason));
 	if (g->count == AQ_GAP_COUNT_UNKNOWN)
 		aq_out_puts(p->out, ",\"count\":null");
@@ -256,9 +275,10 @@ static void ndjson_row(struct aq_printer *p, struct aq_row *row)
 		return put_gap(p, row->gap);
 	schema = ev->flags & AQ_EVF_UNKNOWN_NR ? NULL : aq_schema_event(ev->id);
 	aq_row_time(p, row, time);
-	aq_out_printf(p->out, "{\"time\":\"%s\",\"boot_ns\":%" PRIu64 ",\"type\":\"%s\",\"class\":\"%s\",\"cpu\":%u"
-		      ",\"pid\":%" PRIu32 ",\"tid\":%" PRIu32, time, ev->time_ns, aq_row_type(row, type),
-		      aq_class_name(ev->cls), ev->cpu, ev->pid, ev->tid);
+	aq_out_printf(p->out,
+		      "{\"time\":\"%s\",\"boot_ns\":%" PRIu64 ",\"type\":\"%s\",\"class\":\"%s\",\"cpu\":%u"
+		      ",\"pid\":%" PRIu32 ",\"tid\":%" PRIu32,
+		      time, ev->time_ns, aq_row_type(row, type), aq_class_name(ev->cls), ev->cpu, ev->pid, ev->tid);
 	name = aq_row_proc(row);
 	aq_out_puts(p->out, ",\"proc\":");
 	aq_out_json_text(p->out, name);
@@ -306,8 +326,8 @@ static void ndjson_count(struct aq_printer *p, uint64_t count, const struct aq_v
 	ndjson_end(p, verdict);
 }
 
-static void ndjson_groups(struct aq_printer *p, const struct aq_groups *groups, const char *const *names, uint64_t limit,
-			  const struct aq_verdict *verdict)
+static void ndjson_groups(struct aq_printer *p, const struct aq_groups *groups, const char *const *names,
+			  uint64_t limit, const struct aq_verdict *verdict)
 {
 	for (size_t i = 0; i < groups->count && (limit == 0 || i < limit); i++) {
 		const struct aq_group *g = &groups->groups[i];
@@ -326,5 +346,9 @@ static void ndjson_groups(struct aq_printer *p, const struct aq_groups *groups, 
 
 const struct aq_printer_ops aq_printer_ndjson = {
 	.needs = AQ_NEED_ATTRS | AQ_NEED_PROC | AQ_NEED_CGROUP,
-	.begin = ndjson_begin, .row = ndjson_row, .end = ndjson_end, .count = ndjson_count, .groups = ndjson_groups,
+	.begin = ndjson_begin,
+	.row = ndjson_row,
+	.end = ndjson_end,
+	.count = ndjson_count,
+	.groups = ndjson_groups,
 };

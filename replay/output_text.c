@@ -180,10 +180,18 @@ static void strace_row(struct aq_printer *p, struct aq_row *row)
 
 const struct aq_printer_ops aq_printer_text = {
 	.needs = AQ_NEED_ATTRS | AQ_NEED_PROC,
-	.begin = text_begin, .row = text_row, .end = text_end, .count = text_count, .groups = text_groups,
+	.begin = text_begin,
+	.row = text_row,
+	.end = text_end,
+	.count = text_count,
+	.groups = text_groups,
 };
 
 const struct aq_printer_ops aq_printer_strace = {
 	.needs = AQ_NEED_ATTRS,
-	.begin = text_begin, .row = strace_row, .end = text_end, .count = text_count, .groups = text_groups,
+	.begin = text_begin,
+	.row = strace_row,
+	.end = text_end,
+	.count = text_count,
+	.groups = text_groups,
 };

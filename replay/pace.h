@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct aq_pace {
-	uint64_t speed_ppm;     /* millionths of the original speed; 0: nothing is ever waited for */
+	uint64_t speed_ppm; /* millionths of the original speed; 0: nothing is ever waited for */
 	uint64_t first_event_ns;
 	uint64_t first_mono_ns; /* CLOCK_MONOTONIC at the first event; 0: not begun */
 };

@@ -32,7 +32,7 @@ for command in info verify losses index query tree replay fields; do
 		grep -q -- "$option" "$AQ_SRC/replay/completion/aquila.bash" || fail "the completion lacks $option"
 	done
 	# lines fit on a screen
-	awk 'length($0) > 122 { exit 1 }' help || fail "$command --help has lines that are too long"
+	awk 'length($0) > 120 { exit 1 }' help || fail "$command --help has lines that are too long"
 done
 run 0 help record
 out_has "usage: aquila record"

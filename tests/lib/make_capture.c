@@ -40,8 +40,15 @@ static void add(struct story *s, uint16_t id, uint32_t pid, int64_t ret, unsigne
 		const struct text *texts, unsigned text_count)
 {
 	const struct aq_event_schema *schema = aq_schema_event(id);
-	struct aq_event ev = { .time_ns = s->now_ns, .cgroup_id = CGROUP, .ret = ret, .pid = pid, .tid = pid, .id = id,
-			       .cpu = (uint16_t)(pid & 1), .abi = AQ_ABI_X86_64, .cls = (uint8_t)schema->cls };
+	struct aq_event ev = { .time_ns = s->now_ns,
+			       .cgroup_id = CGROUP,
+			       .ret = ret,
+			       .pid = pid,
+			       .tid = pid,
+			       .id = id,
+			       .cpu = (uint16_t)(pid & 1),
+			       .abi = AQ_ABI_X86_64,
+			       .cls = (uint8_t)schema->cls };
 
 	ev.arg_count = (uint8_t)aq_schema_number_count(schema);
 	for (unsigned i = 0; i < arg_count && i < ev.arg_count; i++)
@@ -60,8 +67,13 @@ static void add(struct story *s, uint16_t id, uint32_t pid, int64_t ret, unsigne
 		s->failed = true;
 }
 
-#define ARGS(...) (unsigned)(sizeof((uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t)), (const uint64_t[]){ __VA_ARGS__ }
-#define TEXTS(...) (const struct text[]){ __VA_ARGS__ }, (unsigned)(sizeof((struct text[]){ __VA_ARGS__ }) / sizeof(struct text))
+#define ARGS(...)                                                                                                      \
+	(unsigned)(sizeof((uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t)), (const uint64_t[])                         \
+	{                                                                                                              \
+		__VA_ARGS__                                                                                            \
+	}
+#define TEXTS(...)                                                                                                     \
+	(const struct text[]){ __VA_ARGS__ }, (unsigned)(sizeof((struct text[]){ __VA_ARGS__ }) / sizeof(struct text))
 #define NO_TEXTS NULL, 0
 
 static void snapshot(struct story *s)
@@ -69,11 +81,11 @@ static void snapshot(struct story *s)
 	add(s, AQ_EV_snap_begin, 0, 0, ARGS(1), NO_TEXTS);
 	add(s, AQ_EV_snap_cgroup, 0, 0, ARGS(CGROUP, 0), TEXTS({ AQ_ATTR_CGROUP_PATH, 0, "/user.slice", 0 }));
 	add(s, AQ_EV_snap_proc, 1, 0, ARGS(0, 10 * MS, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1),
-	    TEXTS({ AQ_ATTR_COMM, 0, "init", 0 }, { AQ_ATTR_EXE, 0, "/sbin/init", 0 }, { AQ_ATTR_ARGV, 0, "/sbin/init", 11 },
-		  { AQ_ATTR_CWD, 0, "/", 0 }));
+	    TEXTS({ AQ_ATTR_COMM, 0, "init", 0 }, { AQ_ATTR_EXE, 0, "/sbin/init", 0 },
+		  { AQ_ATTR_ARGV, 0, "/sbin/init", 11 }, { AQ_ATTR_CWD, 0, "/", 0 }));
 	add(s, AQ_EV_snap_proc, SHELL, 0, ARGS(1, 500 * MS, 1000, 1000, 1000, 1000, SHELL, SHELL, 0, 0, 0, 0, SHELL, 1),
-	    TEXTS({ AQ_ATTR_COMM, 0, "bash", 0 }, { AQ_ATTR_EXE, 0, "/bin/bash", 0 }, { AQ_ATTR_ARGV, 0, "bash\0-i", 8 },
-		  { AQ_ATTR_CWD, 0, "/home/user", 0 }));
+	    TEXTS({ AQ_ATTR_COMM, 0, "bash", 0 }, { AQ_ATTR_EXE, 0, "/bin/bash", 0 },
+		  { AQ_ATTR_ARGV, 0, "bash\0-i", 8 }, { AQ_ATTR_CWD, 0, "/home/user", 0 }));
 	add(s, AQ_EV_snap_end, 0, 0, ARGS(2, 2, 0, 0), NO_TEXTS);
 }
 
@@ -108,7 +120,8 @@ static void connect_out(struct story *s, uint32_t pid)
 	uint8_t address[16] = { 2, 0, 0x01, 0xbb, 192, 0, 2, 7 };
 
 	add(s, AQ_EV_socket, pid, 5, ARGS(2, 1, 6), NO_TEXTS);
-	add(s, AQ_EV_connect, pid, 0, ARGS(5, 0, 16), TEXTS({ AQ_ATTR_SOCKADDR, 0, (const char *)address, sizeof(address) }));
+	add(s, AQ_EV_connect, pid, 0, ARGS(5, 0, 16),
+	    TEXTS({ AQ_ATTR_SOCKADDR, 0, (const char *)address, sizeof(address) }));
 	add(s, AQ_EV_write, pid, -ECONNRESET, ARGS(5, 0x7f0000000000, 100), NO_TEXTS);
 }
 
@@ -126,14 +139,22 @@ static void tell(struct story *s, bool degraded)
 	end_program(s, CAT, 1, 0);
 	start_program(s, EVIL, "/tmp/evil", evil, sizeof(evil));
 	open_and_read(s, EVIL, "/tmp/a\nb\033]0;title\007\xff", 4, 60);
-	add(s, AQ_EV_openat, EVIL, -2, ARGS((uint64_t)-100, 0, 0, 0), TEXTS({ AQ_ATTR_PATH, AQ_ATF_TRUNCATED, "/very/long", 0 }));
+	add(s, AQ_EV_openat, EVIL, -2, ARGS((uint64_t)-100, 0, 0, 0),
+	    TEXTS({ AQ_ATTR_PATH, AQ_ATF_TRUNCATED, "/very/long", 0 }));
 	end_program(s, EVIL, 0, 9);
 	s->now_ns += 500 * MS;
 	start_program(s, CAT, "/usr/bin/curl", again, sizeof(again)); /* the pid of cat, used again */
 	connect_out(s, CAT);
 	if (degraded) {
-		struct aq_event ev = { .time_ns = s->now_ns, .ret = -2, .pid = CAT, .tid = CAT, .id = AQ_EV_openat, .cpu = 0,
-				       .cls = AQ_CLASS_IMPORTANT, .flags = AQ_EVF_DEGRADED, .arg_count = 4 };
+		struct aq_event ev = { .time_ns = s->now_ns,
+				       .ret = -2,
+				       .pid = CAT,
+				       .tid = CAT,
+				       .id = AQ_EV_openat,
+				       .cpu = 0,
+				       .cls = AQ_CLASS_IMPORTANT,
+				       .flags = AQ_EVF_DEGRADED,
+				       .arg_count = 4 };
 
 		if (!s->failed && aq_capture_writer_add(s->w, &ev, &s->err) < 0)
 			s->failed = true;
@@ -145,14 +166,34 @@ static void tell(struct story *s, bool degraded)
 static const struct aq_gap_count lost_calls[] = { { AQ_EV_read, 30 }, { AQ_EV_write, 12 } };
 static const struct aq_gap_count skipped_calls[] = { { AQ_EV_futex, 5 } };
 static const struct aq_gap gaps[] = {
-	{ .first_ns = START_BOOT_NS + 20 * MS, .last_ns = START_BOOT_NS + 30 * MS, .count = 42, .cpu = 0, .cls = AQ_CLASS_BULK,
-	  .reason = AQ_GAP_RING_FULL, .by_event_count = 2, .by_event = lost_calls },
-	{ .first_ns = START_BOOT_NS + 40 * MS, .last_ns = START_BOOT_NS + 41 * MS, .count = 3, .cpu = 1, .cls = AQ_CLASS_ORDINARY,
+	{ .first_ns = START_BOOT_NS + 20 * MS,
+	  .last_ns = START_BOOT_NS + 30 * MS,
+	  .count = 42,
+	  .cpu = 0,
+	  .cls = AQ_CLASS_BULK,
+	  .reason = AQ_GAP_RING_FULL,
+	  .by_event_count = 2,
+	  .by_event = lost_calls },
+	{ .first_ns = START_BOOT_NS + 40 * MS,
+	  .last_ns = START_BOOT_NS + 41 * MS,
+	  .count = 3,
+	  .cpu = 1,
+	  .cls = AQ_CLASS_ORDINARY,
 	  .reason = AQ_GAP_SPOOL_SHED },
-	{ .first_ns = START_BOOT_NS, .last_ns = START_BOOT_NS + 100 * MS, .count = 5, .cpu = 0, .cls = AQ_CLASS_BULK,
-	  .reason = AQ_GAP_FILTER, .by_event_count = 1, .by_event = skipped_calls },
-	{ .first_ns = START_BOOT_NS + 50 * MS, .last_ns = START_BOOT_NS + 60 * MS, .count = 1, .cpu = 0,
-	  .cls = AQ_CLASS_IMPORTANT, .reason = AQ_GAP_ATTR },
+	{ .first_ns = START_BOOT_NS,
+	  .last_ns = START_BOOT_NS + 100 * MS,
+	  .count = 5,
+	  .cpu = 0,
+	  .cls = AQ_CLASS_BULK,
+	  .reason = AQ_GAP_FILTER,
+	  .by_event_count = 1,
+	  .by_event = skipped_calls },
+	{ .first_ns = START_BOOT_NS + 50 * MS,
+	  .last_ns = START_BOOT_NS + 60 * MS,
+	  .count = 1,
+	  .cpu = 0,
+	  .cls = AQ_CLASS_IMPORTANT,
+	  .reason = AQ_GAP_ATTR },
 };
 
 /* What was stored is what the writer counted; the rest comes from the gaps, so the books balance. */
@@ -168,13 +209,15 @@ static int close_books(struct story *s, bool with_gaps)
 	for (unsigned i = 0; i < 2 * AQ_CLASS_COUNT; i++) {
 		struct aq_ledger_row *row = &rows[i];
 
-		*row = (struct aq_ledger_row){ .cpu = (uint16_t)(i / AQ_CLASS_COUNT), .cls = (uint8_t)(i % AQ_CLASS_COUNT) };
+		*row = (struct aq_ledger_row){ .cpu = (uint16_t)(i / AQ_CLASS_COUNT),
+					       .cls = (uint8_t)(i % AQ_CLASS_COUNT) };
 		row->stored = stats->stored[row->cpu][row->cls];
 		for (size_t g = 0; with_gaps && g < sizeof(gaps) / sizeof(gaps[0]); g++) {
 			if (gaps[g].cpu != row->cpu || gaps[g].cls != row->cls)
 				continue;
-			*(gaps[g].reason == AQ_GAP_ATTR ? &row->degraded : aq_gap_is_policy(gaps[g].reason) ? &row->policy :
-													      &row->lost) += gaps[g].count;
+			*(gaps[g].reason == AQ_GAP_ATTR	     ? &row->degraded
+			  : aq_gap_is_policy(gaps[g].reason) ? &row->policy
+							     : &row->lost) += gaps[g].count;
 		}
 		row->produced = row->stored + row->lost + row->policy;
 	}
@@ -185,11 +228,21 @@ static int close_books(struct story *s, bool with_gaps)
 static int write_capture(const char *path, bool with_gaps)
 {
 	const struct aq_capture_meta meta = {
-		.host = "fixture", .kernel_release = "6.18.0-test", .kernel_version = "#1 SMP", .machine = "x86_64",
-		.boot_id = "00000000-0000-0000-0000-000000000001", .recorder_version = "make_capture",
-		.command = "make_capture", .features_json = "{\"hook\":\"tp_btf\"}", .policy_json = "{\"snapshot\":true}",
-		.capture_id = { 1, 2, 3 }, .cpu_count = 2, .start_boot_ns = START_BOOT_NS, .start_real_ns = START_REAL_NS,
-		.clock_ticks = 100, .page_size = 4096,
+		.host = "fixture",
+		.kernel_release = "6.18.0-test",
+		.kernel_version = "#1 SMP",
+		.machine = "x86_64",
+		.boot_id = "00000000-0000-0000-0000-000000000001",
+		.recorder_version = "make_capture",
+		.command = "make_capture",
+		.features_json = "{\"hook\":\"tp_btf\"}",
+		.policy_json = "{\"snapshot\":true}",
+		.capture_id = { 1, 2, 3 },
+		.cpu_count = 2,
+		.start_boot_ns = START_BOOT_NS,
+		.start_real_ns = START_REAL_NS,
+		.clock_ticks = 100,
+		.page_size = 4096,
 	};
 	const struct aq_writer_options options = { .chunk_events = 32 };
 	struct story s = { .now_ns = START_BOOT_NS + 1 * MS };
