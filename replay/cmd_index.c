@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aquila index: builds index.sqlite of a capture again, or tells whether the one that is there fits.
+ * aquila index: builds the catalogue of a capture anew, or says whether it is there and fits.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,60 +11,82 @@
 static const char help_text[] =
 	"usage: aquila index CAPTURE [--check] [-q]\n"
 	"\n"
-	"Builds index.sqlite in the capture's folder: segments, chunks with what they can hold, gaps, ledger, processes with\n"
-	"their lifetimes, cgroups, facts, marks. It follows from the segments alone: it can be deleted at any time, and no other\n"
-	"command needs it. Open it with any sqlite client.\n"
+	"Builds index.sqlite in the capture's folder: segments, chunks, gaps, ledger, processes, cgroups,\n"
+	"facts, marks, as tables for any sqlite. Everything in it comes from the segments: it can be deleted\n"
+	"and built again, and no answer of aquila needs it.\n"
 	"\n"
-	"      --check       build nothing, only tell: current, stale or missing\n"
+	"      --check       only say whether there is one and whether it fits the segments\n"
 	"  -q, --quiet       say nothing\n"
 	"\n"
-	"Exit status: 0 built, or with --check current; 3 with --check stale or missing; 1 error, 2 usage.\n"
+	"Exit status: 0 built, or with --check there and current; 3 with --check missing or out of date;\n"
+	"1 error, 2 usage.\n"
 	"\n"
 	"Examples\n"
 	"  aquila index web.aquila\n"
-	"  sqlite3 web.aquila/index.sqlite 'SELECT pid, exe FROM processes WHERE end_ns IS NULL'\n";
+	"  sqlite3 web.aquila/index.sqlite 'select * from gaps'\n";
 
 static void show_progress(void *user, uint64_t done, uint64_t total)
 {
-	(void)total;
-	*(bool *)user = true;
-	fprintf(stderr, "\rindexing: %" PRIu64 " events", done);
+	unsigned *percent = user, now = total > 0 ? (unsigned)((double)done * 100 / (double)total) : 100;
+
+	if (now == *percent)
+		return;
+	*percent = now;
+	fprintf(stderr, "\rindexing: %u%%", now);
 }
 
-static int index_capture(const struct aq_command *command, const struct aq_options *o)
+static int say(const struct aq_options *o, const char *what, int status)
 {
-	static const char *const states[] = { "missing", "stale", "current" };
-	enum aq_index_state state = AQ_INDEX_MISSING;
-	struct aq_err err = { 0 };
-	bool shown = false;
 	struct aq_out out;
-	int r, status = AQ_EXIT_COMPLETE;
 
-	(void)command;
-	if (o->check)
-		r = aq_index_check(o->capture, &state, &err);
-	else
-		r = aq_index_build(o->capture, isatty(STDERR_FILENO) == 1 && !o->quiet ? show_progress : NULL, &shown, &err);
-	if (shown)
-		fputs("\r\033[K", stderr);
-	if (r < 0)
-		return aq_fail(&err);
-	if (o->check && state != AQ_INDEX_CURRENT)
-		status = AQ_EXIT_INCOMPLETE;
 	aq_out_init(&out, STDOUT_FILENO, "standard output");
 	if (!o->quiet) {
-		aq_out_puts(&out, o->check ? states[state] : "built index.sqlite");
-		aq_out_puts(&out, "\n");
+		aq_out_puts(&out, "index of '");
+		aq_out_text(&out, o->capture, strlen(o->capture));
+		aq_out_printf(&out, "' %s\n", what);
 	}
 	status = aq_finish_plain(&out, status);
 	aq_out_release(&out);
 	return status;
 }
 
+static int check(const struct aq_options *o)
+{
+	enum aq_index_state state = AQ_INDEX_MISSING;
+	struct aq_err err = { 0 };
+
+	if (aq_index_check(o->capture, &state, &err) < 0)
+		return aq_fail(&err);
+	switch (state) {
+	case AQ_INDEX_CURRENT:
+		return say(o, "is current", AQ_EXIT_COMPLETE);
+	case AQ_INDEX_STALE:
+		return say(o, "is out of date: build it again with aquila index", AQ_EXIT_INCOMPLETE);
+	default:
+		return say(o, "is missing: build it with aquila index", AQ_EXIT_INCOMPLETE);
+	}
+}
+
+static int index_command(const struct aq_command *command, const struct aq_options *o)
+{
+	bool progress = isatty(STDERR_FILENO) == 1 && !o->quiet;
+	unsigned percent = UINT32_MAX;
+	struct aq_err err = { 0 };
+	int r;
+
+	(void)command;
+	if (o->check)
+		return check(o);
+	r = aq_index_build(o->capture, progress ? show_progress : NULL, &percent, &err);
+	if (percent != UINT32_MAX)
+		fputs("\r\033[K", stderr);
+	return r < 0 ? aq_fail(&err) : say(o, "was built", AQ_EXIT_COMPLETE);
+}
+
 const struct aq_command aq_cmd_index = {
 	.name = "index",
-	.summary = "build the sqlite index of processes, cgroups, chunks and gaps again",
+	.summary = "build the capture's sqlite catalogue anew",
 	.help = help_text,
 	.options = AQ_OPT_CHECK | AQ_OPT_QUIET,
-	.run = index_capture,
+	.run = index_command,
 };

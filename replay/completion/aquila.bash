@@ -32,7 +32,7 @@ _aquila() {
 --probe --help" ;;
 	info | verify) options="--format --quiet --help" ;;
 	losses) options="--by --format --limit --quiet --help" ;;
-	index) options="--check --help" ;;
+	index) options="--check --quiet --help" ;;
 	query) options="--from --to --until --gaps --all --fields --format --limit --count --by --explain --quiet --help" ;;
 	tree) options="--pid --recorded --from --to --until --format --limit --quiet --help" ;;
 	replay) options="--from --until --limit --gaps --all --speed --to --format --quiet --help" ;;

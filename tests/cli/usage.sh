@@ -37,7 +37,7 @@ done
 run 0 help record
 out_has "usage: aquila record"
 
-for command in info verify losses query tree replay; do
+for command in info verify losses index query tree replay; do
 	run 2 "$command"
 	err_has "which CAPTURE?"
 	run 2 "$command" -
