@@ -12,10 +12,13 @@ enum { SOCKADDR_MAX = 128, COMM_BYTES = 16 };
 enum { VEC_MAX = 8192, VEC_STRING_MAX = 2048, VEC_STRINGS = 64 };
 enum { PAGE_BYTES = 4096, ARGV_CHUNKS = ARGV_MAX / PAGE_BYTES + 1 };
 
-/* A length that a string helper gave back for a buffer of `size` (n > 0), as the attribute's head. */
-static __always_inline void string_head(struct attrs *a, char *place, u32 key, long n, u32 size, bool cut)
+/* The head of a string that a helper fetched: n bytes with the NUL, but 0 for an empty one from the user before 6.12. */
+static __always_inline void string_head(struct attrs *a, char *place, u32 key, long n, bool cut)
 {
-	attr_head(a, place, key, cut ? AQ_WIRE_ATF_TRUNCATED : 0, ((u32)n - 1) & (STRING_MAX - 1), 0);
+	if (n < 0)
+		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+	else
+		attr_head(a, place, key, cut ? AQ_WIRE_ATF_TRUNCATED : 0, n > 0 ? ((u32)n - 1) & (STRING_MAX - 1) : 0, 0);
 }
 
 static __noinline u32 put_user_string(struct attrs *a, u32 key, u64 user)
@@ -29,14 +32,10 @@ static __noinline u32 put_user_string(struct attrs *a, u32 key, u64 user)
 	if (size > STRING_MAX) /* proves the bound of the read */
 		size = STRING_MAX;
 	long n = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr), size, (const void *)user);
-	if (n <= 0) {
-		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
-		return 0;
-	}
 	/* a string that fills the buffer exactly is not cut: the byte under its last NUL tells */
-	if (n >= size)
+	if (n >= (long)size)
 		bpf_probe_read_user(&next, 1, (const void *)(user + size - 1));
-	string_head(a, place, key, n, size, next != 0);
+	string_head(a, place, key, n, next != 0);
 	return 0;
 }
 
@@ -47,10 +46,7 @@ static __always_inline void put_kernel_string(struct attrs *a, u32 key, const vo
 	if (!place)
 		return;
 	long n = bpf_probe_read_kernel_str(place + sizeof(struct aq_wire_attr), size, from);
-	if (n <= 0)
-		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
-	else
-		string_head(a, place, key, n, size, n >= size && size != COMM_BYTES);
+	string_head(a, place, key, n, n >= (long)size && size != COMM_BYTES);
 }
 
 /* n bytes of user memory, at most max (a constant). */
@@ -93,9 +89,9 @@ static __noinline u32 put_user_vec(struct attrs *a, u32 key, u64 user, u32 point
 		if (n > VEC_MAX - VEC_STRING_MAX) /* proves that a string still fits */
 			break;
 		long k = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr) + n, VEC_STRING_MAX, (const void *)pointer);
-		if (k <= 0)
+		if (k < 0)
 			break;
-		attr_use(a, n + (u64)k);
+		attr_use(a, n + (k > 0 ? (u64)k : 1)); /* see string_head() */
 		if (k >= VEC_STRING_MAX)
 			break;
 	}
@@ -125,6 +121,7 @@ static __noinline u32 put_argv(struct attrs *a, u64 start, u64 end)
 
 		if (chunk > max - at)
 			chunk = max - at;
+		asm volatile("" : "+r"(chunk)); /* clang knows the bound and would leave out the comparison that proves it */
 		if (chunk > PAGE_BYTES || at > ARGV_MAX - PAGE_BYTES) /* proves the bounds of the read */
 			break;
 		if (bpf_probe_read_user(place + sizeof(struct aq_wire_attr) + at, (u32)chunk, (const void *)(start + at)) != 0)

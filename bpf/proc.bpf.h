@@ -49,9 +49,10 @@ static __always_inline void put_ids(struct aq_wire_fixed *slot, u32 pid, u32 tid
 	slot->cgroup_id = cgroup;
 }
 
-/* A task's id as it sees itself: in its innermost pid namespace. */
-static __always_inline u32 inner_pid(struct pid *pid)
+/* A task's id as it sees itself: in its innermost pid namespace. The pointer is read as a number, which may be added to. */
+static __always_inline u32 inner_pid(struct task_struct *task)
 {
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	u32 level = BPF_CORE_READ(pid, level);
 	u64 at = bpf_core_field_offset(struct pid, numbers) + (u64)level * bpf_core_type_size(struct upid);
 	struct upid *innermost = (void *)pid + at;

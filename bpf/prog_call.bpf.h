@@ -18,7 +18,8 @@ enum { TS_COMPAT = 2, X32_BIT = 0x40000000, ABI_X32 = 2, NR_SIGRETURN = 15, NR_S
 
 static __always_inline bool is_compat(const struct caller *c)
 {
-	u32 status = AQ_HAVE_TASK_BTF() ? c->task->thread_info.status : BPF_CORE_READ(c->task, thread_info.status);
+	struct task_struct *task = c->task;
+	u32 status = AQ_HAVE_TASK_BTF() ? task->thread_info.status : BPF_CORE_READ(task, thread_info.status);
 
 	return status & TS_COMPAT;
 }
@@ -42,7 +43,8 @@ enum { TIF_32BIT = 22, X32_BIT = 0, ABI_X32 = 0, NR_SIGRETURN = 139, NR_SIGRETUR
 
 static __always_inline bool is_compat(const struct caller *c)
 {
-	u64 flags = AQ_HAVE_TASK_BTF() ? c->task->thread_info.flags : BPF_CORE_READ(c->task, thread_info.flags);
+	struct task_struct *task = c->task;
+	u64 flags = AQ_HAVE_TASK_BTF() ? task->thread_info.flags : BPF_CORE_READ(task, thread_info.flags);
 
 	return flags & (1ul << TIF_32BIT);
 }

@@ -41,7 +41,7 @@ int aq_fork(u64 *ctx)
 	if (!enter(&e, AQ_EV_proc_fork, CLASS_VITAL, cfg_abi, false))
 		return 0;
 	put_ids(e.slot, parent_tgid, (u32)parent->pid, 0, bpf_get_current_cgroup_id());
-	put_args(&e, (u32)child->pid, child_tgid, 0, child->start_boottime, inner_pid(child->thread_pid),
+	put_args(&e, (u32)child->pid, child_tgid, 0, child->start_boottime, inner_pid(child),
 		 (u32)child->real_parent->tgid);
 	put_only_string(&e, AQ_ATTR_COMM, child->comm, COMM_BYTES);
 	leave(&e);
