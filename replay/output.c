@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FLUSH_BYTES = 256 << 10, OUT_MAX_BYTES = 512 << 20, SCRATCH_MAX_BYTES = 64 << 20 };
+enum { OUT_MAX_BYTES = 512 << 20, SCRATCH_MAX_BYTES = 64 << 20 };
 
 bool aq_colour_wanted(int fd)
 {
@@ -49,21 +49,29 @@ int aq_out_flush(struct aq_out *out)
 	return out->error;
 }
 
-static void settle(struct aq_out *out)
+void aq_out_settle(struct aq_out *out)
 {
-	if (out->buf.len >= FLUSH_BYTES || out->buf.failed || out->error != 0)
+	if (out->buf.len >= AQ_OUT_FLUSH_BYTES || out->buf.failed || out->error != 0)
 		aq_out_flush(out);
 }
 
-void aq_out_put(struct aq_out *out, const void *data, size_t len)
+void aq_out_u64(struct aq_out *out, uint64_t value)
 {
-	aq_buf_put(&out->buf, data, len);
-	settle(out);
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value != 0);
+	aq_out_put(out, digits + at, sizeof(digits) - at);
 }
 
-void aq_out_puts(struct aq_out *out, const char *text)
+void aq_out_i64(struct aq_out *out, int64_t value)
 {
-	aq_out_put(out, text, strlen(text));
+	if (value < 0)
+		aq_out_put(out, "-", 1);
+	aq_out_u64(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void aq_out_printf(struct aq_out *out, const char *format, ...)
@@ -82,7 +90,7 @@ void aq_out_printf(struct aq_out *out, const char *format, ...)
 void aq_out_text(struct aq_out *out, const void *data, size_t len)
 {
 	aq_text_escape(&out->buf, data, len);
-	settle(out);
+	aq_out_settle(out);
 }
 
 void aq_out_json(struct aq_out *out, const void *data, size_t len)
@@ -91,7 +99,7 @@ void aq_out_json(struct aq_out *out, const void *data, size_t len)
 		aq_buf_put(&out->buf, "null", 4);
 	else
 		aq_json_string(&out->buf, data, len);
-	settle(out);
+	aq_out_settle(out);
 }
 
 void aq_out_json_text(struct aq_out *out, const char *text)
@@ -122,7 +130,7 @@ static void quote_cell(struct aq_out *out, size_t start)
 		}
 		p[start] = '"';
 	}
-	settle(out);
+	aq_out_settle(out);
 }
 
 void aq_out_csv(struct aq_out *out, const void *data, size_t len)
@@ -232,9 +240,19 @@ const char *aq_row_proc(const struct aq_row *row)
 	return NULL;
 }
 
-void aq_row_time(const struct aq_printer *p, const struct aq_row *row, char text[AQ_TIME_TEXT_BYTES])
+void aq_row_time(struct aq_printer *p, const struct aq_row *row, char text[AQ_TIME_TEXT_BYTES])
 {
-	aq_time_format(aq_capture_real_ns(p->capture, row->ev != NULL ? row->ev->time_ns : row->gap->first_ns), text);
+	enum { NS_PER_S = 1000000000, SECOND_CHARS = 20 }; /* "2026-01-31T12:00:00." */
+	uint64_t ns = aq_capture_real_ns(p->capture, row->ev != NULL ? row->ev->time_ns : row->gap->first_ns);
+	uint64_t second = ns / NS_PER_S, fraction = ns % NS_PER_S;
+
+	if (p->second_text[0] == '\0' || p->second != second) {
+		aq_time_format(second * NS_PER_S, p->second_text);
+		p->second = second;
+	}
+	memcpy(text, p->second_text, AQ_TIME_TEXT_BYTES);
+	for (unsigned i = 9; i-- > 0; fraction /= 10)
+		text[SECOND_CHARS + i] = (char)('0' + fraction % 10);
 }
 
 bool aq_is_text_type(enum aq_type t)

@@ -23,9 +23,29 @@ void aq_out_init(struct aq_out *out, int fd, const char *name);
 void aq_out_release(struct aq_out *out); /* does not flush, does not close */
 int aq_out_flush(struct aq_out *out);	 /* 0 or the error */
 
-/* Raw bytes, text, and formatted text of the program's own: nothing is escaped. */
-void aq_out_put(struct aq_out *out, const void *data, size_t len);
-void aq_out_puts(struct aq_out *out, const char *text);
+enum { AQ_OUT_FLUSH_BYTES = 256 << 10 };
+void aq_out_settle(struct aq_out *out); /* writes when much has gathered or something failed */
+
+/* Raw bytes, text, numbers, and formatted text of the program's own: nothing is escaped. */
+static inline void aq_out_put(struct aq_out *out, const void *data, size_t len)
+{
+	struct aq_buf *b = &out->buf;
+
+	if (len <= b->capacity - b->len && b->len + len < AQ_OUT_FLUSH_BYTES && !b->failed) {
+		if (len > 0)
+			memcpy(b->data + b->len, data, len);
+		b->len += len;
+		return;
+	}
+	aq_buf_put(b, data, len);
+	aq_out_settle(out);
+}
+static inline void aq_out_puts(struct aq_out *out, const char *text)
+{
+	aq_out_put(out, text, strlen(text));
+}
+void aq_out_u64(struct aq_out *out, uint64_t value);
+void aq_out_i64(struct aq_out *out, int64_t value);
 void aq_out_printf(struct aq_out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Foreign bytes, for people. */
 void aq_out_text(struct aq_out *out, const void *data, size_t len);
@@ -55,6 +75,8 @@ struct aq_printer {
 	struct aq_field *container; /* ndjson's default form asks for it; NULL: left out */
 	char *scratch;		    /* rendered text, owned by the printer */
 	size_t scratch_size;
+	uint64_t second; /* whose text is in second_text: many events share one */
+	char second_text[AQ_TIME_TEXT_BYTES];
 };
 
 struct aq_printer_ops {
@@ -87,7 +109,7 @@ const char *aq_row_type(const struct aq_row *row, char buf[32]);
 /* Command name of its process; NULL unknown. */
 const char *aq_row_proc(const struct aq_row *row);
 /* Wall clock of the event, or of a gap's beginning. */
-void aq_row_time(const struct aq_printer *p, const struct aq_row *row, char text[AQ_TIME_TEXT_BYTES]);
+void aq_row_time(struct aq_printer *p, const struct aq_row *row, char text[AQ_TIME_TEXT_BYTES]);
 /* True for argument types whose value is an attribute; true when the attribute is an argument of such a type. */
 bool aq_is_text_type(enum aq_type t);
 bool aq_attr_is_argument(const struct aq_event_schema *schema, uint16_t key);

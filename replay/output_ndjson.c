@@ -37,7 +37,9 @@ static void put_value(struct aq_printer *p, const struct aq_value *v)
 		return aq_out_json(p->out, v->s != NULL ? v->s : "", v->len);
 	/* a descriptor is a number here: AT_FDCWD is -100 */
 	if (v->style == AQ_STYLE_SCHEMA && v->type == AQ_TYPE_FD)
-		return aq_out_printf(p->out, "%" PRId32, (int32_t)v->i);
+		return aq_out_i64(p->out, (int32_t)v->i);
+	if (v->style == AQ_STYLE_SCHEMA && (v->type == AQ_TYPE_SIZE || v->type == AQ_TYPE_ULONG))
+		return aq_out_u64(p->out, v->u);
 	AQ_RENDER(p, &len, aq_value_text(v, p->scratch, p->scratch_size));
 	if (aq_value_is_number(v) && is_json_number(p->scratch, len))
 		aq_out_put(p->out, p->scratch, len);
@@ -153,7 +155,7 @@ static void put_number(struct aq_printer *p, const struct aq_event_schema *schem
 	if (arg->type == AQ_TYPE_BOOL)
 		return aq_out_puts(p->out, ev->args[i] != 0 ? "true" : "false");
 	if (arg->type == AQ_TYPE_TIME_NS || arg->type == AQ_TYPE_DEV || arg->type == AQ_TYPE_CGROUP)
-		return aq_out_printf(p->out, "%" PRIu64, ev->args[i]);
+		return aq_out_u64(p->out, ev->args[i]);
 	put_value(p, &v);
 }
 
@@ -261,6 +263,12 @@ static void put_gap(struct aq_printer *p, const struct aq_gap *g)
 	aq_out_puts(p->out, "}}\n");
 }
 
+static inline void put_member_u64(struct aq_out *out, const char *name, uint64_t value)
+{
+	aq_out_puts(out, name);
+	aq_out_u64(out, value);
+}
+
 static void ndjson_row(struct aq_printer *p, struct aq_row *row)
 {
 	const struct aq_event *ev = row->ev;
@@ -275,10 +283,16 @@ static void ndjson_row(struct aq_printer *p, struct aq_row *row)
 		return put_gap(p, row->gap);
 	schema = ev->flags & AQ_EVF_UNKNOWN_NR ? NULL : aq_schema_event(ev->id);
 	aq_row_time(p, row, time);
-	aq_out_printf(p->out,
-		      "{\"time\":\"%s\",\"boot_ns\":%" PRIu64 ",\"type\":\"%s\",\"class\":\"%s\",\"cpu\":%u"
-		      ",\"pid\":%" PRIu32 ",\"tid\":%" PRIu32,
-		      time, ev->time_ns, aq_row_type(row, type), aq_class_name(ev->cls), ev->cpu, ev->pid, ev->tid);
+	aq_out_puts(p->out, "{\"time\":\"");
+	aq_out_puts(p->out, time);
+	put_member_u64(p->out, "\",\"boot_ns\":", ev->time_ns);
+	aq_out_puts(p->out, ",\"type\":\"");
+	aq_out_puts(p->out, aq_row_type(row, type));
+	aq_out_puts(p->out, "\",\"class\":\"");
+	aq_out_puts(p->out, aq_class_name(ev->cls));
+	put_member_u64(p->out, "\",\"cpu\":", ev->cpu);
+	put_member_u64(p->out, ",\"pid\":", ev->pid);
+	put_member_u64(p->out, ",\"tid\":", ev->tid);
 	name = aq_row_proc(row);
 	aq_out_puts(p->out, ",\"proc\":");
 	aq_out_json_text(p->out, name);
@@ -287,7 +301,7 @@ static void ndjson_row(struct aq_printer *p, struct aq_row *row)
 		aq_out_json(p->out, row->proc->exepath->s, row->proc->exepath->len);
 	}
 	if (ev->cgroup_id != 0)
-		aq_out_printf(p->out, ",\"cgroup\":%" PRIu64, ev->cgroup_id);
+		put_member_u64(p->out, ",\"cgroup\":", ev->cgroup_id);
 	if (p->container != NULL && aq_field_value(p->container, row, &container)) {
 		aq_out_puts(p->out, ",\"container\":");
 		put_value(p, &container);
@@ -304,7 +318,8 @@ static void ndjson_row(struct aq_printer *p, struct aq_row *row)
 	}
 	put_attrs(p, schema, ev);
 	if (ev->id < AQ_EVENT_ID_STATE) {
-		aq_out_printf(p->out, ",\"res\":%" PRId64, ev->ret);
+		aq_out_puts(p->out, ",\"res\":");
+		aq_out_i64(p->out, ev->ret);
 		if (aq_result_is_error(ev->ret)) {
 			aq_out_puts(p->out, ",\"error\":");
 			aq_out_json_text(p->out, aq_errno_name((int)-ev->ret));

@@ -52,10 +52,13 @@ static void put_who(struct aq_printer *p, const struct aq_row *row)
 	else
 		aq_out_puts(p->out, "?");
 	aq_out_puts(p->out, aq_colour(p->out, AQ_PLAIN));
-	if (row->ev->tid != row->ev->pid)
-		aq_out_printf(p->out, " (%" PRIu32 "/%" PRIu32 ") ", row->ev->pid, row->ev->tid);
-	else
-		aq_out_printf(p->out, " (%" PRIu32 ") ", row->ev->pid);
+	aq_out_puts(p->out, " (");
+	aq_out_u64(p->out, row->ev->pid);
+	if (row->ev->tid != row->ev->pid) {
+		aq_out_puts(p->out, "/");
+		aq_out_u64(p->out, row->ev->tid);
+	}
+	aq_out_puts(p->out, ") ");
 }
 
 static void text_row(struct aq_printer *p, struct aq_row *row)
@@ -67,7 +70,10 @@ static void text_row(struct aq_printer *p, struct aq_row *row)
 	if (p->fields != NULL)
 		return put_fields(p, row);
 	aq_row_time(p, row, time);
-	aq_out_printf(p->out, "%s%s%s ", aq_colour(p->out, AQ_DIM), time, aq_colour(p->out, AQ_PLAIN));
+	aq_out_puts(p->out, aq_colour(p->out, AQ_DIM));
+	aq_out_puts(p->out, time);
+	aq_out_puts(p->out, aq_colour(p->out, AQ_PLAIN));
+	aq_out_puts(p->out, " ");
 	if (row->ev == NULL) {
 		AQ_RENDER(p, &len, aq_render_gap(row->gap, p->scratch, p->scratch_size));
 		aq_out_puts(p->out, aq_colour(p->out, AQ_YELLOW));
@@ -75,7 +81,9 @@ static void text_row(struct aq_printer *p, struct aq_row *row)
 		aq_out_puts(p->out, aq_colour(p->out, AQ_PLAIN));
 		return aq_out_puts(p->out, "\n");
 	}
-	aq_out_printf(p->out, "cpu%u ", row->ev->cpu);
+	aq_out_puts(p->out, "cpu");
+	aq_out_u64(p->out, row->ev->cpu);
+	aq_out_puts(p->out, " ");
 	put_who(p, row);
 	failed = row->ev->id < AQ_EVENT_ID_STATE && aq_result_is_error(row->ev->ret);
 	AQ_RENDER(p, &len, aq_render_event(row->ev, 0, p->scratch, p->scratch_size));
