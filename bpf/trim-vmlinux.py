@@ -17,12 +17,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOKEN = re.compile(r"[A-Za-z_]\w*|\d\w*|\S")
 NAME = re.compile(r"[A-Za-z_]\w*$")
 TAGS = ("struct", "union", "enum")
-HELPERS = {"__be16", "__be32", "__be64", "__wsum", "__u8", "__u16", "__u32", "__u64", "__s32", "__s64"}  # in their prototypes
+HELPER_TYPES = {"__be16", "__be32", "__be64", "__wsum", "__u8", "__u16", "__u32", "__u64", "__s32", "__s64"}
 
 
 def kernel_side_words():
     """The tags that follow struct, union or enum in bpf/ and are not bpf/'s own, and every other word there."""
-    tags, words, own = set(), set(HELPERS), set()
+    tags, words, own = set(), set(HELPER_TYPES), set()
     foreign = "arm64" if os.uname().machine == "x86_64" else "x86"
     for base, _, files in os.walk(HERE):
         if os.path.basename(base) == foreign:
