@@ -29,6 +29,7 @@ struct aq_segment {
 struct aq_strings {
 	uint32_t segment, generation, count;
 	uint64_t *offsets; /* count + 1 */
+	uint32_t capacity;
 	struct aq_buf bytes;
 	bool loaded;
 };
@@ -85,7 +86,7 @@ struct aq_chunk_type {
 	uint8_t number_count;
 	uint64_t *ret, *nr;                      /* NULL: not stored */
 	uint64_t *numbers[AQ_EVENT_MAX_ARGS];    /* NULL: not stored, reads as 0 */
-	struct aq_chunk_attr_column attrs[AQ_EVENT_MAX_ATTRS];
+	struct aq_chunk_attr_column *attrs;      /* room for AQ_ATTR_KEY_MAX, or NULL: none */
 	uint8_t attr_count;
 };
 struct aq_chunk_thread_row {

@@ -287,8 +287,10 @@ static int decode_attrs(struct payload *p, struct aq_decoded *d)
 			if (type->attrs[k].key == e->sub)
 				a = &type->attrs[k];
 		if (e->stream == AQ_STREAM_ATTR_ID) {
-			if (a || type->attr_count == AQ_EVENT_MAX_ATTRS)
-				return bad(p, "a type has too many attributes");
+			if (a)
+				return bad(p, "an attribute stands twice");
+			if (!type->attrs && !(type->attrs = calloc(AQ_ATTR_KEY_MAX, sizeof(*type->attrs))))
+				return -ENOMEM;
 			a = &type->attrs[type->attr_count++];
 			a->key = e->sub;
 			r = column(p, e, type->events, &a->ids);
@@ -297,6 +299,19 @@ static int decode_attrs(struct payload *p, struct aq_decoded *d)
 		}
 	}
 	return r;
+}
+
+static int room(struct aq_strings *s, uint32_t count)
+{
+	if (s->offsets && count < s->capacity)
+		return 0;
+	uint32_t capacity = count < 512 ? 1024 : count * 2;
+	uint64_t *more = realloc(s->offsets, ((size_t)capacity + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->offsets = more;
+	s->capacity = capacity;
+	return 0;
 }
 
 /* All strings of a generation: dictionary blocks in order; one that can't be read ends what is known. */
@@ -316,8 +331,10 @@ int aq_strings_load(struct aq_capture *c, uint32_t segment, uint32_t generation)
 	s->segment = segment;
 	s->generation = generation;
 	s->loaded = false;
-	if (!s->offsets && !(s->offsets = calloc((size_t)AQ_DICTIONARY_COUNT_MAX + 1, sizeof(*s->offsets))))
-		return -ENOMEM;
+	r = room(s, 1);
+	if (r < 0)
+		return r;
+	s->offsets[0] = 0;
 	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX);
 	aq_buf_init(&raw, AQ_DICTIONARY_BYTES_MAX + AQ_DICTIONARY_COUNT_MAX * 10ull);
 	for (size_t i = 0; r == 0 && i < seg->dictionary_count; i++) {
@@ -343,6 +360,9 @@ int aq_strings_load(struct aq_capture *c, uint32_t segment, uint32_t generation)
 		if (!to || ZSTD_isError(n) || n != raw_bytes)
 			continue;
 		struct aq_bytes lengths = aq_bytes_of(to, raw_bytes);
+		r = room(s, s->count + count);
+		if (r < 0)
+			break;
 		uint64_t at = s->bytes.len, total = 0;
 		for (uint32_t k = 0; k < count; k++) {
 			total += aq_bytes_varint(&lengths);
@@ -487,12 +507,13 @@ void aq_decoded_free(struct aq_decoded *d)
 		free(type->nr);
 		for (unsigned i = 0; i < AQ_EVENT_MAX_ARGS; i++)
 			free(type->numbers[i]);
-		for (unsigned i = 0; i < AQ_EVENT_MAX_ATTRS; i++) {
+		for (unsigned i = 0; type->attrs && i < AQ_ATTR_KEY_MAX; i++) {
 			free(type->attrs[i].ids);
 			free(type->attrs[i].extra_at);
 			free(type->attrs[i].extra_true_len);
 			free(type->attrs[i].extra_flags);
 		}
+		free(type->attrs);
 	}
 	free(d->types);
 	free(d->threads);
@@ -543,7 +564,7 @@ void aq_decoded_event(const struct aq_decoded *d, uint32_t i, bool with_attrs, s
 	for (unsigned a = 0; a < type->number_count; a++)
 		ev->args[a] = type->numbers[a] ? type->numbers[a][k] : 0;
 	ev->attr_count = 0;
-	for (unsigned a = 0; with_attrs && a < type->attr_count; a++) {
+	for (unsigned a = 0; with_attrs && a < type->attr_count && ev->attr_count < AQ_EVENT_MAX_ATTRS; a++) {
 		const struct aq_chunk_attr_column *column_of = &type->attrs[a];
 		uint64_t id = column_of->ids[k];
 		if (!id)
