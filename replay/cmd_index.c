@@ -2,6 +2,7 @@
 /*
  * aquila index: builds the catalogue of a capture anew, or says whether it is there and fits.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -27,12 +28,9 @@ static const char help_text[] =
 
 static void show_progress(void *user, uint64_t done, uint64_t total)
 {
-	unsigned *percent = user, now = total > 0 ? (unsigned)((double)done * 100 / (double)total) : 100;
-
-	if (now == *percent)
-		return;
-	*percent = now;
-	fprintf(stderr, "\rindexing: %u%%", now);
+	(void)total; /* not known before the end */
+	*(bool *)user = true;
+	fprintf(stderr, "\rindexing: %" PRIu64 " events", done);
 }
 
 static int say(const struct aq_options *o, const char *what, int status)
@@ -70,15 +68,15 @@ static int check(const struct aq_options *o)
 static int index_command(const struct aq_command *command, const struct aq_options *o)
 {
 	bool progress = isatty(STDERR_FILENO) == 1 && !o->quiet;
-	unsigned percent = UINT32_MAX;
+	bool shown = false;
 	struct aq_err err = { 0 };
 	int r;
 
 	(void)command;
 	if (o->check)
 		return check(o);
-	r = aq_index_build(o->capture, progress ? show_progress : NULL, &percent, &err);
-	if (percent != UINT32_MAX)
+	r = aq_index_build(o->capture, progress ? show_progress : NULL, &shown, &err);
+	if (shown)
 		fputs("\r\033[K", stderr);
 	return r < 0 ? aq_fail(&err) : say(o, "was built", AQ_EXIT_COMPLETE);
 }

@@ -24,7 +24,7 @@ for command in info verify losses index query tree replay fields; do
 	run 2 "$command" --nonsense
 	err_has "there is no option --nonsense"
 	err_has "Try: aquila $command --help"
-	grep -q "^  $command " <("$aquila" --help) || fail "$command is not in the overview"
+	[ "$("$aquila" --help | grep -c "^  $command ")" = 1 ] || fail "$command is not in the overview once"
 	[ -f "$AQ_SRC/replay/man/aquila-$command.1" ] || fail "there is no manual page for $command"
 	# every long option of the help is in the manual page and in the completion
 	for option in $(grep -oE -- '--[a-z]+' help | sort -u); do
