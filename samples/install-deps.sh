@@ -14,9 +14,14 @@ for argument in "$@"; do
 	*) packages+=("$argument") ;;
 	esac
 done
+if ! command -v dpkg-query >/dev/null; then
+	echo "This is not Debian: install what these packages of Debian's hold: ${packages[*]}" >&2
+	exit 0
+fi
 missing=()
+installed=$(dpkg-query -W -f='${Package} ${Status}\n' "${packages[@]}" 2>/dev/null || true)
 for package in "${packages[@]}"; do
-	dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+	grep -q "^$package .* ok installed\$" <<<"$installed" || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ "$check" = 1 ] || [ "$(id -u)" != 0 ]; then
@@ -26,7 +31,8 @@ fi
 echo "Installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+apt=(apt-get -o DPkg::Lock::Timeout=300 -qq)
+if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
 	tail -20 "$log" >&2
 	rm -f "$log"
 	exit 1
