@@ -103,7 +103,6 @@ static __always_inline void fetch_one(struct attrs *a, struct aq_wire_call *call
 static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixed *slot, struct aq_wire_call *call, u32 index,
 				  u32 compat)
 {
-	bool fills_address = false;
 	struct attrs a;
 
 	if (!attrs_begin(&a, ring, slot, index))
@@ -111,7 +110,6 @@ static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixe
 	for (u32 i = 0; i < 4; i++) {
 		if (i >= call->attr_count)
 			break;
-		fills_address |= call->attr[i].kind == AQ_WIRE_FETCH_SOCKADDR_OUT;
 		fetch_one(&a, call, i, compat);
 	}
 	if ((call->flags & AQ_WIRE_CALL_RET_FD) && slot->ret >= 0 && cfg_kernel_paths) {
@@ -122,7 +120,7 @@ static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixe
 	}
 	/* of the calls on sockets only accept fills an address: the result is the socket there */
 	if ((call->flags & AQ_WIRE_CALL_SOCK_FD) && (slot->ret >= 0 || slot->ret == -ERR_INPROGRESS))
-		put_tuple(&a, fills_address ? (u64)slot->ret : (u32)slot->args[0]);
+		put_tuple(&a, call->attr[0].kind == AQ_WIRE_FETCH_SOCKADDR_OUT ? (u64)slot->ret : (u32)slot->args[0]);
 	attrs_end(&a);
 	return 0;
 }
