@@ -5,7 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { OWN_FRAME_BYTES = 4096, TYPES_MAX = 1024, THREAD_SLOTS = 1 << 18, NUMBERS_MAX = 256 << 20 };
+enum {
+	OWN_FRAME_BYTES = 4096,
+	TYPES_MAX = AQ_EVENT_ID_MAX,
+	THREAD_SLOTS = 1 << 18,
+	NUMBERS_MAX = 256 << 20,
+	ATTR_BYTES_MAX = 4 << 20, /* longer ones are cut, and say so */
+};
 
 int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events)
 {
@@ -91,7 +97,13 @@ int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, co
 					      .flags = ev->attrs[i].flags };
 		if (attr.key == 0 || attr.key >= AQ_ATTR_KEY_MAX)
 			continue;
-		int r = aq_dictionary_intern(d, ev->attrs[i].data, ev->attrs[i].len, &attr.string);
+		uint32_t len = ev->attrs[i].len;
+		if (len > ATTR_BYTES_MAX) {
+			attr.true_len = attr.true_len ? attr.true_len : len;
+			attr.flags |= AQ_ATF_TRUNCATED;
+			len = ATTR_BYTES_MAX;
+		}
+		int r = aq_dictionary_intern(d, ev->attrs[i].data, len, &attr.string);
 		if (r == 0)
 			aq_buf_put(&b->attrs, &attr, sizeof(attr));
 		if (r < 0 || b->attrs.failed) {
@@ -109,9 +121,27 @@ int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, co
 	return 0;
 }
 
+/* Rows order[from … to) of one thread by time, equal ones as they came: merges, for a thread that is far out of order. */
+static void sort_run(struct aq_chunk_builder *b, uint32_t from, uint32_t to)
+{
+	uint32_t *spare = b->by_type; /* used later only */
+	for (uint64_t width = 1; width < to - from; width *= 2) {
+		for (uint64_t low = from; low < to; low += 2 * width) {
+			uint64_t middle = low + width < to ? low + width : to, high = middle + width < to ? middle + width : to;
+			uint64_t x = low, y = middle, out = low;
+			while (x < middle || y < high) {
+				bool left = y == high || (x < middle && b->rows[b->order[x]].time_ns <= b->rows[b->order[y]].time_ns);
+				spare[out++] = b->order[left ? x++ : y++];
+			}
+		}
+		memcpy(b->order + from, spare + from, (size_t)(to - from) * sizeof(*spare));
+	}
+}
+
 /* Rows in order of thread (first seen first), then time; rows of one thread mostly are in order of time already. */
 static void group_by_thread(struct aq_chunk_builder *b)
 {
+	enum { MOVES_MAX = 64 }; /* for each row, before merging is the better way */
 	uint32_t start = 0;
 	uint32_t *next = b->by_type; /* used later only */
 	for (uint32_t t = 0; t < b->thread_count; t++) {
@@ -120,14 +150,18 @@ static void group_by_thread(struct aq_chunk_builder *b)
 	}
 	for (uint32_t i = 0; i < b->count; i++)
 		b->order[next[b->rows[i].thread]++] = i;
-	for (uint32_t i = 1; i < b->count; i++) {
-		uint32_t row = b->order[i], k = i;
-		while (k > 0 && b->rows[b->order[k - 1]].thread == b->rows[row].thread &&
-		       b->rows[b->order[k - 1]].time_ns > b->rows[row].time_ns) {
-			b->order[k] = b->order[k - 1];
-			k--;
+	for (uint32_t t = 0, from = 0; t < b->thread_count; from += b->threads[t++].events) {
+		uint32_t to = from + b->threads[t].events;
+		uint64_t moves = 0;
+		for (uint32_t i = from + 1; i < to && moves <= (uint64_t)MOVES_MAX * (to - from); i++) {
+			uint32_t row = b->order[i], k = i;
+			for (; k > from && b->rows[b->order[k - 1]].time_ns > b->rows[row].time_ns; k--)
+				b->order[k] = b->order[k - 1];
+			b->order[k] = row;
+			moves += i - k;
 		}
-		b->order[k] = row;
+		if (moves > (uint64_t)MOVES_MAX * (to - from))
+			sort_run(b, from, to);
 	}
 }
 
@@ -415,7 +449,6 @@ static void empty(struct aq_chunk_builder *b)
 int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_dictionary *d, int level, struct aq_buf *chunk,
 			     struct aq_buf *attrs, struct aq_zone *ret_zone, struct aq_buf *types)
 {
-	static const uint32_t limit = TYPES_MAX;
 	uint32_t start[TYPES_MAX + 1];
 	struct payload p;
 	fill_zone(b, ret_zone);
@@ -424,7 +457,7 @@ int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_diction
 	group_by_thread(b);
 	payload_begin(&p, b, level);
 	uint32_t type_count = sort_by_type(b, types, start);
-	if (type_count > limit || types->failed)
+	if (types->failed)
 		return -ENOMEM;
 	ret_zone->types = types->data;
 	ret_zone->type_count = type_count;

@@ -35,6 +35,7 @@ enum aq_block_kind {
 
 enum aq_block_flag {
 	AQ_BLOCKF_REQUIRED = 1 << 0, /* a reader that does not know the kind must not go on */
+	AQ_BLOCKF_ATTRS = 1 << 1,    /* on a chunk: its attributes are the next block */
 };
 
 struct aq_block {

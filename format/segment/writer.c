@@ -29,6 +29,7 @@ struct aq_capture_writer {
 	struct aq_capture_meta meta;
 	char *strings[AQ_FACT_COUNT]; /* owned copies behind meta */
 	uint64_t segment_number, segment_bytes, block_number, segment_start_ns, segment_events, segment_chunks;
+	uint64_t whole_bytes; /* where a failed write cuts the file off: before the group of blocks it belongs to */
 	uint64_t segment_min_ns, segment_max_ns;
 	struct aq_chunk_builder builder;
 	struct aq_dictionary dictionary;
@@ -59,7 +60,7 @@ static int out_of_memory(struct aq_capture_writer *w, struct aq_err *err)
 	return fail(w, err);
 }
 
-/* Whole or not at all: what a failed write left behind is cut off again. */
+/* Whole or not at all: what a failed write left behind is cut off again, with the blocks that need it. */
 static int append(struct aq_capture_writer *w, const void *data, size_t n, struct aq_err *err)
 {
 	const uint8_t *p = data;
@@ -70,7 +71,7 @@ static int append(struct aq_capture_writer *w, const void *data, size_t n, struc
 			continue;
 		if (k <= 0) {
 			int code = k < 0 ? -errno : -EIO;
-			bool cut = ftruncate(w->fd, (off_t)w->segment_bytes) == 0;
+			bool cut = ftruncate(w->fd, (off_t)w->whole_bytes) == 0;
 			aq_err_set(&w->failure, code, "'%s/segment-%06llu.aqs': could not write at byte %llu: %s%s", w->path,
 				   (unsigned long long)w->segment_number, (unsigned long long)w->segment_bytes,
 				   strerror(-code), cut ? "" : " (and the unfinished part could not be removed)");
@@ -85,12 +86,12 @@ static int append(struct aq_capture_writer *w, const void *data, size_t n, struc
 }
 
 /* The payload starts AQ_BLOCK_HEADER_BYTES into buf; the header is put before it. Tells where the block went. */
-static int append_block(struct aq_capture_writer *w, enum aq_block_kind kind, struct aq_buf *buf, uint64_t *ret_offset,
-			struct aq_err *err)
+static int append_block(struct aq_capture_writer *w, enum aq_block_kind kind, unsigned flags, struct aq_buf *buf,
+			uint64_t *ret_offset, struct aq_err *err)
 {
 	struct aq_block block = {
 		.kind = (uint16_t)kind,
-		.flags = kind == AQ_BLOCK_SEGMENT || kind == AQ_BLOCK_DICTIONARY || kind == AQ_BLOCK_CHUNK ? AQ_BLOCKF_REQUIRED : 0,
+		.flags = (uint16_t)flags | (kind == AQ_BLOCK_SEGMENT || kind == AQ_BLOCK_DICTIONARY || kind == AQ_BLOCK_CHUNK ? AQ_BLOCKF_REQUIRED : 0),
 		.number = w->block_number,
 	};
 	if (buf->failed)
@@ -154,7 +155,8 @@ static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
 		aq_buf_put(b, w->strings[key], len);
 	}
 	uint64_t offset;
-	int r = append_block(w, AQ_BLOCK_SEGMENT, b, &offset, err);
+	int r = append_block(w, AQ_BLOCK_SEGMENT, 0, b, &offset, err);
+	w->whole_bytes = w->segment_bytes;
 	if (r == 0)
 		footer_entry(w, AQ_BLOCK_SEGMENT, offset, NULL);
 	return r;
@@ -164,7 +166,7 @@ static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 {
 	char name[64];
 	w->segment_number++;
-	w->segment_bytes = w->block_number = w->segment_events = w->segment_chunks = 0;
+	w->segment_bytes = w->whole_bytes = w->block_number = w->segment_events = w->segment_chunks = 0;
 	w->segment_min_ns = UINT64_MAX;
 	w->segment_max_ns = w->segment_start_ns = 0;
 	aq_buf_reset(&w->footer);
@@ -293,11 +295,12 @@ static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 	/* rows are gone once the payload is made, and stored is what reached the file: count now, add then */
 	uint32_t cpus = count_rows(w);
 	uint32_t events = b->count;
+	w->whole_bytes = w->segment_bytes; /* strings, chunk and attributes stand or fall together */
 	if (w->dictionary.written < w->dictionary.count) {
 		begin_block(&w->payload);
 		if (aq_dictionary_payload(&w->dictionary, b->zstd, w->options.zstd_level, &w->payload) < 0)
 			return out_of_memory(w, err);
-		r = append_block(w, AQ_BLOCK_DICTIONARY, &w->payload, &offset, err);
+		r = append_block(w, AQ_BLOCK_DICTIONARY, 0, &w->payload, &offset, err);
 		if (r < 0)
 			return r;
 		footer_entry(w, AQ_BLOCK_DICTIONARY, offset, NULL);
@@ -307,19 +310,21 @@ static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 	aq_buf_reset(&w->types);
 	if (aq_chunk_builder_payload(b, &w->dictionary, w->options.zstd_level, &w->payload, &w->attrs, &zone, &w->types) < 0)
 		return out_of_memory(w, err);
-	r = append_block(w, AQ_BLOCK_CHUNK, &w->payload, &offset, err);
+	bool has_attrs = w->attrs.len > AQ_BLOCK_HEADER_BYTES;
+	r = append_block(w, AQ_BLOCK_CHUNK, has_attrs ? AQ_BLOCKF_ATTRS : 0, &w->payload, &offset, err);
 	if (r < 0)
 		return r;
 	footer_entry(w, AQ_BLOCK_CHUNK, offset, &zone);
-	for (uint32_t cpu = 0; cpu < cpus; cpu++)
-		for (unsigned cls = 0; cls < AQ_CLASS_COUNT; cls++)
-			w->stats->stored[cpu][cls] += w->pending[cpu][cls];
-	if (w->attrs.len > AQ_BLOCK_HEADER_BYTES) {
-		r = append_block(w, AQ_BLOCK_ATTRS, &w->attrs, &offset, err);
+	if (has_attrs) {
+		r = append_block(w, AQ_BLOCK_ATTRS, 0, &w->attrs, &offset, err);
 		if (r < 0)
 			return r;
 		footer_entry(w, AQ_BLOCK_ATTRS, offset, NULL);
 	}
+	w->whole_bytes = w->segment_bytes;
+	for (uint32_t cpu = 0; cpu < cpus; cpu++)
+		for (unsigned cls = 0; cls < AQ_CLASS_COUNT; cls++)
+			w->stats->stored[cpu][cls] += w->pending[cpu][cls];
 	w->segment_min_ns = zone.ring_min_ns < w->segment_min_ns ? zone.ring_min_ns : w->segment_min_ns;
 	w->segment_max_ns = zone.ring_max_ns > w->segment_max_ns ? zone.ring_max_ns : w->segment_max_ns;
 	w->segment_events += events;
@@ -359,9 +364,10 @@ static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *
 	}
 	aq_buf_put(b, w->gaps.data, w->gaps.len);
 	uint64_t offset;
-	int r = append_block(w, AQ_BLOCK_LEDGER, b, &offset, err);
+	int r = append_block(w, AQ_BLOCK_LEDGER, 0, b, &offset, err);
 	if (r < 0)
 		return r;
+	w->whole_bytes = w->segment_bytes;
 	footer_entry(w, AQ_BLOCK_LEDGER, offset, NULL);
 	aq_buf_reset(&w->gaps);
 	w->gap_count = 0;
@@ -390,7 +396,7 @@ static int end_segment(struct aq_capture_writer *w, struct aq_err *err)
 	if (w->footer.failed)
 		return out_of_memory(w, err);
 	uint64_t offset;
-	r = append_block(w, AQ_BLOCK_FOOTER, b, &offset, err);
+	r = append_block(w, AQ_BLOCK_FOOTER, 0, b, &offset, err);
 	if (r < 0)
 		return r;
 	begin_block(b);
@@ -398,13 +404,18 @@ static int end_segment(struct aq_capture_writer *w, struct aq_err *err)
 	aq_buf_put_u64(b, offset);
 	aq_buf_put_u64(b, AQ_TRAILER_MAGIC);
 	r = append(w, b->data, b->len, err);
-	if (r == 0 && (fsync(w->fd) < 0 || close(w->fd) < 0)) {
-		aq_err_set(&w->failure, -errno, "'%s': could not be brought to the disk: %s", w->path, strerror(errno));
-		r = fail(w, err);
-	}
-	if (r == 0)
-		w->fd = -1;
-	return r;
+	w->whole_bytes = w->segment_bytes;
+	if (r < 0)
+		return r;
+	int code = fsync(w->fd) < 0 ? -errno : 0;
+	if (close(w->fd) < 0 && code == 0)
+		code = -errno;
+	w->fd = -1;
+	fsync(w->dir_fd); /* the name; not every file system can */
+	if (code == 0)
+		return 0;
+	aq_err_set(&w->failure, code, "'%s': could not be brought to the disk: %s", w->path, strerror(-code));
+	return fail(w, err);
 }
 
 int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev, struct aq_err *err)
