@@ -37,7 +37,8 @@ static __always_inline void attrs_lost(struct attrs *a)
 }
 
 /* False: there is no room; the event is flagged and goes without. */
-static __always_inline bool attrs_begin(struct attrs *a, struct aq_wire_ring *ring, struct aq_wire_fixed *slot, u32 index)
+static __always_inline bool attrs_begin(struct attrs *a, struct aq_wire_ring *ring, struct aq_wire_fixed *slot,
+					u32 index)
 {
 	u64 head = ring->attr_head;
 	u32 parts = cfg_attr_parts;

@@ -12,13 +12,14 @@ enum { SOCKADDR_MAX = 128, COMM_BYTES = 16 };
 enum { VEC_MAX = 8192, VEC_STRING_MAX = 2048, VEC_STRINGS = 64 };
 enum { PAGE_BYTES = 4096, ARGV_CHUNKS = ARGV_MAX / PAGE_BYTES + 1 };
 
-/* The head of a string that a helper fetched: n bytes with the NUL, but 0 for an empty one from the user before 6.12. */
+/* The head of a string that a helper fetched: n bytes with the NUL; old kernels say 0 for an empty one. */
 static __always_inline void string_head(struct attrs *a, char *place, u32 key, long n, bool cut)
 {
 	if (n < 0)
 		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
 	else
-		attr_head(a, place, key, cut ? AQ_WIRE_ATF_TRUNCATED : 0, n > 0 ? ((u32)n - 1) & (STRING_MAX - 1) : 0, 0);
+		attr_head(a, place, key, cut ? AQ_WIRE_ATF_TRUNCATED : 0,
+			  n > 0 ? ((u32)n - 1) & (STRING_MAX - 1) : 0, 0);
 }
 
 static __noinline u32 put_user_string(struct attrs *a, u32 key, u64 user)
@@ -77,7 +78,8 @@ static __noinline u32 put_user_vec(struct attrs *a, u32 key, u64 user, u32 point
 	for (u32 i = 0; i < VEC_STRINGS; i++) {
 		u64 pointer = 0, n = attr_used(a);
 
-		if (bpf_probe_read_user(&pointer, pointer_bytes == 4 ? 4 : 8, (const void *)(user + i * pointer_bytes)) != 0) {
+		if (bpf_probe_read_user(&pointer, pointer_bytes == 4 ? 4 : 8,
+					(const void *)(user + i * pointer_bytes)) != 0) {
 			if (i == 0)
 				flags = AQ_WIRE_ATF_UNREADABLE;
 			break;
@@ -88,7 +90,8 @@ static __noinline u32 put_user_vec(struct attrs *a, u32 key, u64 user, u32 point
 		}
 		if (n > VEC_MAX - VEC_STRING_MAX) /* proves that a string still fits */
 			break;
-		long k = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr) + n, VEC_STRING_MAX, (const void *)pointer);
+		long k = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr) + n, VEC_STRING_MAX,
+						 (const void *)pointer);
 		if (k < 0)
 			break;
 		attr_use(a, n + (k > 0 ? (u64)k : 1)); /* see string_head() */
@@ -121,10 +124,11 @@ static __noinline u32 put_argv(struct attrs *a, u64 start, u64 end)
 
 		if (chunk > max - at)
 			chunk = max - at;
-		asm volatile("" : "+r"(chunk)); /* clang knows the bound and would leave out the comparison that proves it */
+		asm volatile("" : "+r"(chunk)); /* clang knows the bound and would leave out what proves it */
 		if (chunk > PAGE_BYTES || at > ARGV_MAX - PAGE_BYTES) /* proves the bounds of the read */
 			break;
-		if (bpf_probe_read_user(place + sizeof(struct aq_wire_attr) + at, (u32)chunk, (const void *)(start + at)) != 0)
+		if (bpf_probe_read_user(place + sizeof(struct aq_wire_attr) + at, (u32)chunk,
+					(const void *)(start + at)) != 0)
 			break;
 		attr_use(a, at + chunk);
 	}

@@ -49,7 +49,7 @@ static __always_inline void put_ids(struct aq_wire_fixed *slot, u32 pid, u32 tid
 	slot->cgroup_id = cgroup;
 }
 
-/* A task's id as it sees itself: in its innermost pid namespace. The pointer is read as a number, which may be added to. */
+/* A task's id as it sees itself, in its innermost pid namespace. Read as a number, the pointer may be added to. */
 static __always_inline u32 inner_pid(struct task_struct *task)
 {
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);

@@ -89,7 +89,8 @@ static __always_inline void fetch_one(struct attrs *a, struct aq_wire_call *call
 
 		if (kind == AQ_WIRE_FETCH_SOCKADDR_OUT) {
 			/* the length of the whole address: of a shorter buffer what lies behind it is taken along */
-			if (slot->ret < 0 || bpf_probe_read_user(&length, sizeof(length), (void *)slot->args[len_arg]) != 0)
+			if (slot->ret < 0 ||
+			    bpf_probe_read_user(&length, sizeof(length), (void *)slot->args[len_arg]) != 0)
 				return;
 			if (length > SOCKADDR_MAX)
 				length = SOCKADDR_MAX;
@@ -100,8 +101,8 @@ static __always_inline void fetch_one(struct attrs *a, struct aq_wire_call *call
 }
 
 /* Everything variable of a call. The slot is filled already and not published yet. */
-static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixed *slot, struct aq_wire_call *call, u32 index,
-				  u32 compat)
+static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixed *slot, struct aq_wire_call *call,
+				  u32 index, u32 compat)
 {
 	struct attrs a;
 

@@ -65,7 +65,8 @@ static __always_inline bool is_memfd(struct dentry *dentry)
  * running kernel's types tell where it is. */
 static __always_inline bool is_overlay_upper(struct inode *inode)
 {
-	if (!bpf_core_field_exists(struct ovl_inode, __upperdentry) || !bpf_core_field_exists(struct ovl_inode, vfs_inode))
+	if (!bpf_core_field_exists(struct ovl_inode, __upperdentry) ||
+	    !bpf_core_field_exists(struct ovl_inode, vfs_inode))
 		return false;
 	struct ovl_inode *overlay = (void *)inode - bpf_core_field_offset(struct ovl_inode, vfs_inode);
 	return BPF_CORE_READ(overlay, __upperdentry) != NULL;
@@ -127,8 +128,8 @@ int aq_exec(u64 *ctx)
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	const struct cred *cred = task->cred;
 	put_ids(e.slot, tgid, (u32)task->pid, 0, bpf_get_current_cgroup_id());
-	put_args(&e, user_dev(BPF_CORE_READ(inode, i_sb, s_dev)), BPF_CORE_READ(inode, i_ino), cred->uid.val, cred->gid.val,
-		 (u32)ctx[1], exe_flags(file, inode, bprm));
+	put_args(&e, user_dev(BPF_CORE_READ(inode, i_sb, s_dev)), BPF_CORE_READ(inode, i_ino), cred->uid.val,
+		 cred->gid.val, (u32)ctx[1], exe_flags(file, inode, bprm));
 	if (attrs_begin(&a, e.ring, e.slot, e.index)) {
 		u64 start = BPF_CORE_READ(task, mm, arg_start), end = BPF_CORE_READ(task, mm, arg_end);
 

@@ -100,9 +100,10 @@ struct aq_wire_ring {                 /* control block of one (cpu, class); 192 
 	aq_u64 reserved1[6];
 	/* the kernel side's own */
 	aq_u64 busy __attribute__((aligned(64)));
-	aq_u64 attr_bytes;                /* of the attribute record under way, and how many it holds: kept here so that */
-	aq_u64 attr_count;                /* the verifier sees unknown numbers, not every path that led to them */
-	aq_u64 attr_used;                 /* likewise: bytes of the attribute under way */
+	/* the attribute record under way; here so that the verifier sees unknown numbers, not every path to them */
+	aq_u64 attr_bytes;
+	aq_u64 attr_count;
+	aq_u64 attr_used;                 /* bytes of the attribute that is growing */
 	aq_u64 reserved2[4];
 };
 

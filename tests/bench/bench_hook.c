@@ -51,7 +51,8 @@ static void empty_rings(struct bench *b)
 			struct aq_wire_ring *ring = &b->ctl[cpu].ring[cls];
 
 			__atomic_store_n(&ring->tail, __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
-			__atomic_store_n(&ring->attr_tail, __atomic_load_n(&ring->attr_head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+			__atomic_store_n(&ring->attr_tail, __atomic_load_n(&ring->attr_head, __ATOMIC_ACQUIRE),
+					 __ATOMIC_RELEASE);
 		}
 	}
 }
@@ -147,9 +148,9 @@ static void report(struct bench *b, int rounds)
 			lost += b->ctl[cpu].ring[cls].lost;
 		}
 	}
-	printf("medians: empty adds %.1f ns, aquila %.1f ns, ratio %.2f; stored %llu, lost %llu\n", median[1] - median[0],
-	       median[2] - median[0], (median[2] - median[0]) / (median[1] - median[0]), (unsigned long long)stored,
-	       (unsigned long long)lost);
+	printf("medians: empty adds %.1f ns, aquila %.1f ns, ratio %.2f; stored %llu, lost %llu\n",
+	       median[1] - median[0], median[2] - median[0], (median[2] - median[0]) / (median[1] - median[0]),
+	       (unsigned long long)stored, (unsigned long long)lost);
 	printf("minima:  empty adds %.1f ns, aquila %.1f ns, ratio %.2f\n", b->sample[1][0] - b->sample[0][0],
 	       b->sample[2][0] - b->sample[0][0],
 	       (b->sample[2][0] - b->sample[0][0]) / (b->sample[1][0] - b->sample[0][0]));
@@ -178,7 +179,8 @@ int main(int argc, char **argv)
 	}
 	for (int round = 0; round < rounds; round++) {
 		for (int s = 0; s < STATES; s++) {
-			struct bpf_link *link = s == 0 ? NULL : bpf_program__attach(s == 1 ? b.empty_program : b.skel->progs.aq_sys_exit);
+			struct bpf_program *program = s == 1 ? b.empty_program : b.skel->progs.aq_sys_exit;
+			struct bpf_link *link = s == 0 ? NULL : bpf_program__attach(program);
 
 			if (s != 0 && link == NULL) {
 				fprintf(stderr, "bench_hook: can't attach: %s\n", strerror(errno));

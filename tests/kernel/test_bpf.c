@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -30,8 +31,9 @@
 #include "aquila.skel.h"
 #include "tests/unit/aq_test.h"
 
-static_assert((int)AQ_WIRE_ATF_TRUNCATED == (int)AQ_ATF_TRUNCATED && (int)AQ_WIRE_ATF_UNREADABLE == (int)AQ_ATF_UNREADABLE &&
-	      (int)AQ_WIRE_ATF_PARTIAL == (int)AQ_ATF_PARTIAL, "attribute flags on the wire and in captures");
+static_assert((int)AQ_WIRE_ATF_TRUNCATED == (int)AQ_ATF_TRUNCATED, "attribute flags on the wire and in captures");
+static_assert((int)AQ_WIRE_ATF_UNREADABLE == (int)AQ_ATF_UNREADABLE, "attribute flags on the wire and in captures");
+static_assert((int)AQ_WIRE_ATF_PARTIAL == (int)AQ_ATF_PARTIAL, "attribute flags on the wire and in captures");
 
 enum { FIXED_PARTS = 1, ATTR_PARTS = 1, MAX_EVENTS = 8192, TEXT_MAX = 5000 };
 
@@ -52,7 +54,10 @@ struct side { /* the kernel side and what was read from it */
 	struct aq_decode_scratch scratch;
 };
 
-enum { FIXED_BYTES = AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_fixed), ATTR_BYTES = AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX };
+enum {
+	FIXED_BYTES = AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_fixed),
+	ATTR_BYTES = AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX
+};
 
 static void *map_memory(const struct bpf_map *map, size_t bytes, int prot)
 {
@@ -495,6 +500,33 @@ AQ_TEST(odd_numbers)
 	side_free(s);
 }
 
+#ifdef __x86_64__
+/* 32-bit entry from a 64-bit process: arguments from the other registers, cut to 32 bits; a signed result. */
+AQ_TEST(compat_entry)
+{
+	struct side *s = begin(getpid());
+	const struct seen_event *e;
+	int ret;
+
+	__asm__ volatile("int $0x80" : "=a"(ret) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
+	AQ_CHECK_EQ_INT(ret, getpid());
+	__asm__ volatile("int $0x80" : "=a"(ret) : "a"(6), "b"(0xffffff9c) : "memory", "r8", "r9", "r10", "r11");
+	end(s);
+	e = find(s, AQ_EV_getpid, 0);
+	AQ_REQUIRE(e != NULL);
+	AQ_CHECK_EQ_INT(e->ev.abi, AQ_ABI_I386);
+	AQ_CHECK_EQ_INT(e->ev.ret, getpid());
+	e = NULL;
+	for (unsigned n = 0; find(s, AQ_EV_close, n) != NULL; n++)
+		if (find(s, AQ_EV_close, n)->ev.abi == AQ_ABI_I386)
+			e = find(s, AQ_EV_close, n);
+	AQ_REQUIRE(e != NULL);
+	AQ_CHECK_EQ_INT(e->ev.ret, -EBADF);
+	AQ_CHECK_EQ_U64(e->ev.args[0], 0xffffff9c);
+	side_free(s);
+}
+#endif
+
 AQ_TEST(family_only)
 {
 	struct side *s = begin(getpid());
@@ -574,6 +606,69 @@ AQ_TEST(executables_in_memory_and_deleted)
 	close(in);
 	close(fd);
 	close(deleted);
+	side_free(s);
+}
+
+static void copy_true(const char *to)
+{
+	int in = open("/bin/true", O_RDONLY), out = open(to, O_WRONLY | O_CREAT, 0700);
+	char buffer[65536];
+	ssize_t n;
+
+	while ((n = read(in, buffer, sizeof(buffer))) > 0)
+		if (write(out, buffer, (size_t)n) != n)
+			AQ_CHECK(false);
+	close(in);
+	close(out);
+}
+
+/* One executable that the image brought and one that was made in the container, run inside another mount namespace. */
+AQ_TEST(overlay)
+{
+	char folder[] = "/tmp/aquila-bpf-XXXXXX", options[128], command[64];
+	static const char *const names[] = { "lower", "upper", "work", "merged" };
+	struct side *s;
+	const char *text;
+	int status = 0;
+	pid_t child;
+
+	AQ_REQUIRE(mkdtemp(folder) != NULL);
+	s = begin(getpid());
+	child = fork();
+	if (child == 0) {
+		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    mount("tmpfs", folder, "tmpfs", 0, NULL) < 0 || chdir(folder) < 0)
+			_exit(77);
+		for (int i = 0; i < 4; i++)
+			mkdir(names[i], 0700);
+		copy_true("lower/brought");
+		snprintf(options, sizeof(options), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work", folder,
+			 folder, folder);
+		if (mount("overlay", "merged", "overlay", 0, options) < 0)
+			_exit(77);
+		copy_true("merged/made");
+		if (fork() == 0) {
+			execl("merged/brought", "brought", (char *)NULL);
+			_exit(1);
+		}
+		wait(NULL);
+		execl("merged/made", "made", (char *)NULL);
+		_exit(1);
+	}
+	waitpid(child, &status, 0);
+	end(s);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	AQ_CHECK(system(command) == 0);
+	if (WEXITSTATUS(status) == 77) {
+		side_free(s);
+		AQ_SKIP("overlays can't be mounted here");
+	}
+	AQ_REQUIRE(find(s, AQ_EV_proc_exec, 1) != NULL);
+	AQ_CHECK_EQ_U64(find(s, AQ_EV_proc_exec, 0)->ev.args[5], 0);
+	AQ_CHECK_EQ_U64(find(s, AQ_EV_proc_exec, 1)->ev.args[5], 2);
+	attr(find(s, AQ_EV_proc_exec, 1), AQ_ATTR_KPATH, &text);
+	snprintf(command, sizeof(command), "%s/merged/made", folder);
+	AQ_CHECK_EQ_STR(text, command);
 	side_free(s);
 }
 
