@@ -3,17 +3,21 @@
 #ifndef AQ_FORMAT_SEGMENT_CAPTURE_H
 #define AQ_FORMAT_SEGMENT_CAPTURE_H
 
+#include <pthread.h>
+
 #include "format/segment/layout.h"
 
 struct aq_chunk_ref { /* beside aq_chunk_info: what loading needs */
 	struct aq_block chunk, attrs; /* attrs.kind 0: none */
 	uint32_t generation, dictionary_count;
 	uint64_t ring_min_ns, ring_max_ns;
-	bool damaged;                 /* reported already */
+	bool attrs_lost;              /* there were attributes, but their block is gone */
 };
 
 struct aq_dictionary_ref { /* one dictionary block */
 	struct aq_block block;
+	uint32_t generation, first, count; /* once peeked */
+	bool peeked;
 };
 
 struct aq_segment {
@@ -22,17 +26,21 @@ struct aq_segment {
 	uint64_t bytes;
 	struct aq_dictionary_ref *dictionaries;
 	size_t dictionary_count;
-	bool bad; /* no usable header */
+	uint64_t first_ns, last_ns; /* proofs of life: events of any kind, clocks; last_ns 0: none */
+	bool ended;                 /* its last ledger was read: no event follows */
+	bool footer_seen;
+	bool dictionaries_checked;
 };
 
-/* Strings of one generation of one segment, as far as they could be read. */
+/* Strings of one generation of one segment, as far as they could be read; shared, immutable once loaded. */
 struct aq_strings {
-	uint32_t segment, generation, count;
-	uint64_t *offsets; /* count + 1 */
-	uint32_t capacity;
+	uint32_t segment, generation, count, capacity;
+	unsigned references; /* atomic */
+	uint64_t *starts;    /* by id, into bytes */
+	uint32_t *lens;      /* by id; UINT32_MAX: missing */
 	struct aq_buf bytes;
-	bool loaded;
 };
+enum { AQ_STRINGS_CACHED = 2 };
 
 struct aq_clock_pair {
 	uint64_t boot_ns, real_ns;
@@ -49,27 +57,57 @@ struct aq_capture {
 	struct aq_chunk_ref *refs;
 	size_t chunk_count, chunk_capacity;
 	struct aq_gap *gaps;
-	size_t gap_count, gap_capacity;
+	size_t gap_count, gap_capacity, bounded_gaps; /* those before have an end */
 	struct aq_ledger_row *rows;
 	size_t row_count;
 	struct aq_damage *damages;
-	size_t damage_count, damage_capacity;
+	size_t damage_count;
+	uint64_t last_ns; /* of all segments so far */
+	bool header_read; /* some segment had one */
+	bool sorted;      /* gaps are, and have to stay so */
 	struct aq_clock_pair *clocks;
 	size_t clock_count, clock_capacity;
-	struct aq_strings strings_cache; /* the generation used last */
+	struct aq_strings *strings_cache[AQ_STRINGS_CACHED]; /* the generations used last */
+	unsigned strings_next;
+	pthread_mutex_t strings_lock; /* strings_cache, dictionaries of segments; taken before lock */
+	pthread_mutex_t lock;         /* damages, gaps */
 };
 
 enum { AQ_DAMAGES_MAX = 10000 };
+#define AQ_LATE_NS 1000000000ull /* how late an event may reach its chunk: what bounds damage in time allows for it */
 
-/* Notes a damaged place (bounded) and the gap that it makes within [first, last]. */
+/* Notes a damaged place (once, bounded) and the gap that it makes within [first, last]; first > last: it hides nothing. */
 void aq_capture_damage(struct aq_capture *c, const struct aq_segment *s, uint64_t offset, uint64_t bytes, uint64_t first_ns,
 		       uint64_t last_ns, const char *format, ...) __attribute__((format(printf, 7, 8)));
 int aq_capture_push_gap(struct aq_capture *c, const struct aq_gap *gap); /* takes a copy, by_event too */
+int aq_gap_order(const void *a, const void *b); /* for qsort */
+/* The times that a damaged place can hide which follows all that was read so far; first > last: none. */
+void aq_capture_hidden(const struct aq_capture *c, uint32_t segment, uint64_t *ret_first_ns, uint64_t *ret_last_ns);
+/*
+ * One block of a segment, in order. zone may come from the footer, else it is read from the chunk. Damage is noted.
+ * -EPROTO: the rest of the segment must not be read; -EXDEV: it belongs to another capture; -EPROTONOSUPPORT: a newer
+ * version; -ENOMEM.
+ */
+int aq_capture_take_block(struct aq_capture *c, uint32_t segment, const struct aq_block *block, const struct aq_zone *zone,
+			  struct aq_buf *buf);
+/* Texts of the header into info; those that are missing become "". */
+int aq_capture_take_facts(struct aq_capture *c);
 
+/* Exactly n bytes at offset. -ENODATA: the file ends before. */
+int aq_segment_read(const struct aq_segment *s, void *to, size_t n, uint64_t offset);
 /* Reads and checks a payload into out. -EBADMSG with the reason in why. */
-int aq_block_load(const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out, char why[128]);
-/* The strings a chunk needs, in c->strings_cache; those that can't be read are missing there. */
-int aq_strings_load(struct aq_capture *c, uint32_t segment, uint32_t generation);
+int aq_block_load(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
+		  char why[128]);
+/* The block whose header stands at offset; false if none does. */
+bool aq_block_at(const struct aq_segment *s, uint64_t offset, struct aq_block *ret_block);
+/* All blocks by their headers, in the order of the file; what is no block, or out of order, is told to damage. */
+int aq_segment_walk(const struct aq_segment *s, int (*take)(void *user, const struct aq_block *block),
+		    void (*damage)(void *user, uint64_t offset, uint64_t bytes, const char *text), void *user);
+/* The strings of a generation, a reference; those that can't be read are missing there, and their damage is noted. */
+int aq_strings_get(struct aq_capture *c, uint32_t segment, uint32_t generation, struct aq_strings **ret_strings);
+void aq_strings_unref(struct aq_strings *s); /* NULL allowed */
+/* The bytes of a string; NULL if it is missing. */
+const void *aq_strings_at(const struct aq_strings *s, uint64_t id, uint32_t *ret_len);
 
 /* A decoded chunk. */
 struct aq_chunk_attr_column {
@@ -102,9 +140,8 @@ struct aq_decoded {
 	uint32_t *thread, *ordinal;
 	uint64_t *time_ns, *cpu, *flags;
 	void *arena;         /* everything above, but types' pointers into it */
-	/* strings of the chunk */
-	struct aq_strings strings;
-	bool strings_missing;
+	struct aq_strings *strings;  /* NULL without attributes */
+	bool attrs_lost;             /* there were some, but they can't be read */
 };
 enum aq_decode_what { AQ_DECODE_ATTRS = 1 << 8, AQ_DECODE_VALUES = 1 << 9 }; /* beside enum aq_chunk_column */
 /* -EBADMSG: damaged (noted in the capture); -ENOMEM. */

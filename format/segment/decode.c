@@ -301,107 +301,6 @@ static int decode_attrs(struct payload *p, struct aq_decoded *d)
 	return r;
 }
 
-static int room(struct aq_strings *s, uint32_t count)
-{
-	if (s->offsets && count < s->capacity)
-		return 0;
-	uint32_t capacity = count < 512 ? 1024 : count * 2;
-	uint64_t *more = realloc(s->offsets, ((size_t)capacity + 1) * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	s->offsets = more;
-	s->capacity = capacity;
-	return 0;
-}
-
-/* All strings of a generation: dictionary blocks in order; one that can't be read ends what is known. */
-int aq_strings_load(struct aq_capture *c, uint32_t segment, uint32_t generation)
-{
-	struct aq_strings *s = &c->strings_cache;
-	struct aq_segment *seg = &c->segments[segment];
-	if (s->loaded && s->segment == segment && s->generation == generation)
-		return 0;
-	struct aq_buf buf, raw;
-	char why[128];
-	int r = 0;
-	if (!s->bytes.max)
-		aq_buf_init(&s->bytes, AQ_DICTIONARY_BYTES_MAX);
-	aq_buf_reset(&s->bytes);
-	s->count = 0;
-	s->segment = segment;
-	s->generation = generation;
-	s->loaded = false;
-	r = room(s, 1);
-	if (r < 0)
-		return r;
-	s->offsets[0] = 0;
-	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX);
-	aq_buf_init(&raw, AQ_DICTIONARY_BYTES_MAX + AQ_DICTIONARY_COUNT_MAX * 10ull);
-	for (size_t i = 0; r == 0 && i < seg->dictionary_count; i++) {
-		const struct aq_block *block = &seg->dictionaries[i].block;
-		r = aq_block_load(seg, block, &buf, why);
-		if (r == -EBADMSG) { /* whether it was ours can't be told: a later one with a hole before it tells */
-			bool known = false;
-			for (size_t k = 0; k < c->damage_count; k++)
-				known = known || (c->damages[k].file == seg->path && c->damages[k].offset == block->offset);
-			if (!known)
-				aq_capture_damage(c, seg, block->offset, block->payload_bytes, c->info.start_boot_ns, c->info.start_boot_ns,
-						  "block %llu (strings): %s", (unsigned long long)block->number, why);
-			r = 0;
-			continue;
-		}
-		struct aq_bytes b = aq_bytes_of(buf.data, buf.len);
-		uint32_t gen = aq_bytes_u32(&b), first = aq_bytes_u32(&b), count = aq_bytes_u32(&b), raw_bytes = aq_bytes_u32(&b);
-		if (b.failed || gen != generation || first != s->count || count > AQ_DICTIONARY_COUNT_MAX - s->count)
-			continue;
-		aq_buf_reset(&raw);
-		uint8_t *to = aq_buf_reserve(&raw, raw_bytes);
-		size_t n = to ? ZSTD_decompress(to, raw_bytes, b.p, aq_bytes_left(&b)) : 0;
-		if (!to || ZSTD_isError(n) || n != raw_bytes)
-			continue;
-		struct aq_bytes lengths = aq_bytes_of(to, raw_bytes);
-		r = room(s, s->count + count);
-		if (r < 0)
-			break;
-		uint64_t at = s->bytes.len, total = 0;
-		for (uint32_t k = 0; k < count; k++) {
-			total += aq_bytes_varint(&lengths);
-			if (total > raw_bytes)
-				lengths.failed = true;
-			s->offsets[s->count + k + 1] = at + total;
-		}
-		if (lengths.failed || total != aq_bytes_left(&lengths))
-			continue;
-		aq_buf_put(&s->bytes, lengths.p, total);
-		if (s->bytes.failed)
-			r = -ENOMEM;
-		else
-			s->count += count;
-	}
-	aq_buf_release(&buf);
-	aq_buf_release(&raw);
-	s->loaded = r == 0;
-	return r;
-}
-
-static int copy_strings(struct aq_capture *c, const struct aq_chunk_ref *ref, uint32_t segment, struct aq_decoded *d)
-{
-	int r = aq_strings_load(c, segment, ref->generation);
-	if (r < 0)
-		return r;
-	const struct aq_strings *s = &c->strings_cache;
-	uint32_t count = s->count < ref->dictionary_count ? s->count : ref->dictionary_count;
-	d->strings_missing = s->count < ref->dictionary_count;
-	d->strings.offsets = malloc(((size_t)count + 1) * sizeof(*d->strings.offsets));
-	aq_buf_init(&d->strings.bytes, AQ_DICTIONARY_BYTES_MAX);
-	if (!d->strings.offsets)
-		return -ENOMEM;
-	memcpy(d->strings.offsets, s->offsets, ((size_t)count + 1) * sizeof(*d->strings.offsets));
-	d->strings.count = count;
-	aq_buf_put(&d->strings.bytes, s->bytes.data, count ? s->offsets[count] : 0);
-	return d->strings.bytes.failed ? -ENOMEM : 0;
-}
-
 static int allocate(struct aq_decoded *d, const struct aq_zone *z)
 {
 	d->events = z->events;
@@ -428,7 +327,7 @@ static int decode(struct aq_capture *c, uint32_t index, unsigned what, struct aq
 	const struct aq_chunk_ref *ref = &c->refs[index];
 	const struct aq_segment *s = &c->segments[c->chunks[index].segment];
 	struct aq_zone zone;
-	int r = aq_block_load(s, &ref->chunk, &main->buf, main->why);
+	int r = aq_block_load(c, s, &ref->chunk, &main->buf, main->why);
 	if (r < 0)
 		return r;
 	struct aq_bytes b = aq_bytes_of(main->buf.data, main->buf.len);
@@ -448,24 +347,25 @@ static int decode(struct aq_capture *c, uint32_t index, unsigned what, struct aq
 		r = (e = find(main, AQ_STREAM_FLAGS)) ? column(main, e, d->events, &d->flags) : bad(main, "there is no stream of flags");
 	if (r == 0 && (what & (AQ_DECODE_VALUES | AQ_COL_RET)))
 		r = decode_values(main, d);
+	d->attrs_lost = ref->attrs_lost;
 	if (r == 0 && (what & AQ_DECODE_ATTRS) && ref->attrs.kind) {
-		r = aq_block_load(s, &ref->attrs, &attrs->buf, attrs->why);
+		r = aq_block_load(c, s, &ref->attrs, &attrs->buf, attrs->why);
 		if (r == 0) {
 			b = aq_bytes_of(attrs->buf.data, attrs->buf.len);
 			r = parse(attrs, &b);
 		}
 		r = r < 0 ? r : decode_attrs(attrs, d);
 		if (r == -EBADMSG) { /* the numbers are whole: go on without the texts */
-			if (!ref->damaged)
-				aq_capture_damage(c, s, ref->attrs.offset, ref->attrs.payload_bytes, zone.min_ns, zone.max_ns,
-						  "block %llu (attributes): %s", (unsigned long long)ref->attrs.number, attrs->why);
-			c->refs[index].damaged = true;
+			aq_capture_damage(c, s, ref->attrs.offset, AQ_BLOCK_HEADER_BYTES + ref->attrs.payload_bytes, zone.min_ns,
+					  zone.max_ns, "block %llu (attributes): %s", (unsigned long long)ref->attrs.number,
+					  attrs->why);
 			for (uint32_t t = 0; t < d->type_count; t++)
 				d->types[t].attr_count = 0;
-			d->strings_missing = true;
+			d->attrs_lost = true;
 			return 0;
 		}
-		r = r < 0 ? r : copy_strings(c, ref, c->chunks[index].segment, d);
+		if (r == 0)
+			r = aq_strings_get(c, c->chunks[index].segment, ref->generation, &d->strings);
 	}
 	return r;
 }
@@ -485,11 +385,10 @@ int aq_decode_chunk(struct aq_capture *c, uint32_t index, unsigned what, struct 
 	free(runs);
 	if (r < 0) {
 		const struct aq_chunk_info *info = &c->chunks[index];
-		if (r == -EBADMSG && !c->refs[index].damaged) {
-			aq_capture_damage(c, &c->segments[info->segment], info->offset, info->bytes, info->min_ns, info->max_ns,
-					  "block %llu (chunk): %s", (unsigned long long)c->refs[index].chunk.number, main.why);
-			c->refs[index].damaged = true;
-		}
+		if (r == -EBADMSG)
+			aq_capture_damage(c, &c->segments[info->segment], info->offset, AQ_BLOCK_HEADER_BYTES + info->bytes,
+					  info->min_ns, info->max_ns, "block %llu (chunk): %s",
+					  (unsigned long long)c->refs[index].chunk.number, main.why);
 		aq_decoded_free(d);
 		return aq_err_set(err, r, r == -EBADMSG ? "chunk %u is damaged" : "chunk %u: out of memory", index);
 	}
@@ -523,8 +422,7 @@ void aq_decoded_free(struct aq_decoded *d)
 	free(d->time_ns);
 	free(d->cpu);
 	free(d->flags);
-	free(d->strings.offsets);
-	aq_buf_release(&d->strings.bytes);
+	aq_strings_unref(d->strings);
 	free(d);
 }
 
@@ -570,16 +468,17 @@ void aq_decoded_event(const struct aq_decoded *d, uint32_t i, bool with_attrs, s
 		if (!id)
 			continue;
 		struct aq_attr *attr = &ev->attrs[ev->attr_count];
-		if (id > d->strings.count) { /* its dictionary block was damaged */
+		uint32_t len = 0;
+		const void *data = aq_strings_at(d->strings, id - 1, &len);
+		if (!data) { /* its dictionary block is damaged */
 			ev->flags |= AQ_EVF_DEGRADED;
 			continue;
 		}
-		*attr = (struct aq_attr){ .key = column_of->key, .data = d->strings.bytes.data + d->strings.offsets[id - 1],
-					  .len = (uint32_t)(d->strings.offsets[id] - d->strings.offsets[id - 1]) };
+		*attr = (struct aq_attr){ .key = column_of->key, .data = data, .len = len };
 		if (column_of->extra_count)
 			extra_of(column_of, k, attr);
 		ev->attr_count++;
 	}
-	if (with_attrs && d->strings_missing && !type->attr_count)
+	if (with_attrs && d->attrs_lost)
 		ev->flags |= AQ_EVF_DEGRADED;
 }

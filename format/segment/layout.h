@@ -52,6 +52,7 @@ void aq_block_header_write(uint8_t *header, const struct aq_block *block);
 bool aq_block_header_read(const uint8_t *header, struct aq_block *ret_block);
 
 enum { AQ_SEGMENTF_POINTERS = 1 << 0 };
+enum { AQ_LEDGERF_FINAL = 1 << 0 };
 
 /* keys of the host facts in a segment header */
 enum aq_fact_key {

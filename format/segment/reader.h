@@ -18,7 +18,7 @@ struct aq_segment_info {
 	const char *path;               /* borrowed from the capture */
 	uint64_t number;                /* 1, 2, … */
 	uint64_t bytes;
-	bool finished;                  /* has its footer */
+	bool finished;                  /* was ended: nothing is missing behind what is there */
 	uint64_t min_ns, max_ns;        /* of its events; min > max: none */
 	uint64_t events, chunks;
 };
@@ -38,10 +38,11 @@ struct aq_capture_info {
 	const struct aq_segment_info *segments;
 };
 
-/* A damaged place. Each also appears among the gaps with reason AQ_GAP_DAMAGE and the time range it can hide. */
+/* A damaged place. One that can hide events or their texts is among the gaps too, with reason AQ_GAP_DAMAGE and the
+ * time range it can hide. */
 struct aq_damage {
 	const char *file;               /* borrowed from the capture */
-	uint64_t offset, bytes;
+	uint64_t offset, bytes;         /* UINT64_MAX: a file before this one is missing */
 	char text[256];                 /* what is wrong: "chunk 17: checksum of stream …" */
 };
 
@@ -60,7 +61,8 @@ int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq
 void aq_capture_close(struct aq_capture *c); /* NULL allowed */
 const struct aq_capture_info *aq_capture_info(const struct aq_capture *c);
 const struct aq_damage *aq_capture_damages(const struct aq_capture *c, size_t *ret_count);
-/* All gaps of the ledger, in order of first_ns, those found by the reader included. Borrowed until close. */
+/* All gaps of the ledger, in order of first_ns, those found by the reader included. Borrowed until close. Damage in a
+ * chunk shows when the chunk is read: ask again after reading, not while another thread reads. */
 const struct aq_gap *aq_capture_gaps(const struct aq_capture *c, size_t *ret_count);
 /* The last ledger found. Borrowed until close. */
 const struct aq_ledger_row *aq_capture_ledger(const struct aq_capture *c, size_t *ret_count);
