@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Error sentences. What a file or a program said is data: control characters in it are shown as \xNN. */
+/* Error sentences. What a file or a program said is data: control characters in it are shown as question marks. */
 #include "format/base/err.h"
 
 #include <stdio.h>
@@ -12,6 +12,7 @@ static void sanitise(char *text)
 			*p = '?';
 }
 
+__attribute__((format(printf, 4, 0)))
 static int set(struct aq_err *err, int code, uint64_t offset, const char *format, va_list ap)
 {
 	if (err) {

@@ -28,8 +28,8 @@ static const char *const sql_of[STATEMENTS] = {
 	[PUT_GAP] = "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_GAP_COUNT] = "INSERT INTO gap_counts VALUES (?, ?, ?)",
 	[PUT_LEDGER] = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)",
-	[PUT_PROCESS] = "INSERT INTO processes (pid, start_ns, ppid, uid, comm, exe, argv, cgroup_id, source)"
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[PUT_PROCESS] = ("INSERT INTO processes (pid, start_ns, ppid, uid, comm, exe, argv, cgroup_id, source)"
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
 	[SET_EXEC] = "UPDATE processes SET uid = ?, exe = ?, argv = ?, comm = NULL, ppid = ? WHERE id = ?",
 	[SET_EXIT] = "UPDATE processes SET end_ns = ?, exit_code = ?, exit_signal = ?, comm = coalesce(?, comm) WHERE id = ?",
 	[FIND_PROCESS] = "SELECT id, start_ns FROM processes WHERE pid = ? AND end_ns IS NULL ORDER BY start_ns DESC LIMIT 1",
