@@ -207,9 +207,15 @@ static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *
 		alive(c, segment, boot_ns, boot_ns);
 	}
 	for (uint32_t i = 0; i < gap_count && !r->failed; i++) {
-		struct aq_gap gap = { .first_ns = aq_bytes_u64(r), .last_ns = aq_bytes_u64(r), .count = aq_bytes_u64(r),
-				      .cgroup_id = aq_bytes_u64(r), .cpu = aq_bytes_u16(r), .cls = aq_bytes_u8(r),
-				      .reason = aq_bytes_u8(r), .by_event_count = aq_bytes_u32(r) };
+		struct aq_gap gap = { 0 };
+		gap.first_ns = aq_bytes_u64(r); /* one by one: initialisers have no order */
+		gap.last_ns = aq_bytes_u64(r);
+		gap.count = aq_bytes_u64(r);
+		gap.cgroup_id = aq_bytes_u64(r);
+		gap.cpu = aq_bytes_u16(r);
+		gap.cls = aq_bytes_u8(r);
+		gap.reason = aq_bytes_u8(r);
+		gap.by_event_count = aq_bytes_u32(r);
 		if (r->failed || gap.by_event_count > aq_bytes_left(r) / 16 || gap.by_event_count > AQ_EVENT_ID_MAX)
 			return -EBADMSG;
 		struct aq_gap_count counts[AQ_EVENT_ID_MAX];
