@@ -25,7 +25,7 @@ int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events)
 	aq_buf_init(&b->attrs, NUMBERS_MAX);
 	aq_buf_init(&b->small, AQ_CHUNK_RAW_MAX);
 	aq_buf_init(&b->column, AQ_CHUNK_RAW_MAX);
-	aq_buf_init(&b->directory, AQ_CHUNK_STREAMS_MAX * (size_t)AQ_STREAM_ENTRY_BYTES);
+	aq_buf_init(&b->directory, AQ_DIRECTORY_BYTES_MAX);
 	aq_buf_init(&b->frames, AQ_BLOCK_PAYLOAD_MAX);
 	b->rows = malloc(max_events * sizeof(*b->rows));
 	b->threads = malloc(max_events * sizeof(*b->threads));
@@ -170,7 +170,7 @@ struct payload {
 	struct aq_chunk_builder *b;
 	int level;
 	uint32_t streams, frames;
-	struct aq_buf frame_table; /* AQ_FRAME_ENTRY_BYTES each, without the small frame, which comes last */
+	struct aq_buf frame_table; /* entries; that of the small frame comes last */
 	bool failed;
 };
 
@@ -196,14 +196,14 @@ static void put_frame(struct payload *p, const uint8_t *data, size_t n, bool com
 		stored = n;
 		aq_buf_put(out, data, n);
 	}
-	aq_buf_put_u32(&p->frame_table, (uint32_t)(out->len - start));
-	aq_buf_put_u32(&p->frame_table, (uint32_t)n);
-	aq_buf_put_u32(&p->frame_table, method);
+	aq_buf_put_varint(&p->frame_table, out->len - start);
+	aq_buf_put_varint(&p->frame_table, n);
+	aq_buf_put_u8(&p->frame_table, (uint8_t)method);
 	p->frames++;
 	p->failed = p->failed || out->failed || p->frame_table.failed;
 }
 
-/* The bytes in b->column are one stream. Big ones become a frame now; frame 65535 stands for the small one. */
+/* The bytes in b->column are one stream. Big ones become a frame now; frame 0 stands for the small one. */
 static void put_stream(struct payload *p, enum aq_stream stream, enum aq_encoding encoding, uint16_t type, uint8_t sub,
 		       uint32_t values, bool compress)
 {
@@ -211,13 +211,11 @@ static void put_stream(struct payload *p, enum aq_stream stream, enum aq_encodin
 	bool own = c->len >= OWN_FRAME_BYTES || !compress;
 	aq_buf_put_u8(dir, (uint8_t)stream);
 	aq_buf_put_u8(dir, (uint8_t)encoding);
-	aq_buf_put_u16(dir, type);
+	aq_buf_put_varint(dir, type);
 	aq_buf_put_u8(dir, sub);
-	aq_buf_put_u8(dir, 0);
-	aq_buf_put_u16(dir, own ? (uint16_t)p->frames : UINT16_MAX);
-	aq_buf_put_u32(dir, own ? 0 : (uint32_t)p->b->small.len);
-	aq_buf_put_u32(dir, (uint32_t)c->len);
-	aq_buf_put_u32(dir, values);
+	aq_buf_put_varint(dir, own ? p->frames + 1 : 0);
+	aq_buf_put_varint(dir, c->len);
+	aq_buf_put_varint(dir, values);
 	if (own)
 		put_frame(p, c->data, c->len, compress);
 	else
@@ -236,7 +234,7 @@ static void put_column(struct payload *p, enum aq_stream stream, uint16_t type, 
 static void payload_begin(struct payload *p, struct aq_chunk_builder *b, int level)
 {
 	*p = (struct payload){ .b = b, .level = level };
-	aq_buf_init(&p->frame_table, UINT16_MAX * (size_t)AQ_FRAME_ENTRY_BYTES);
+	aq_buf_init(&p->frame_table, AQ_DIRECTORY_BYTES_MAX);
 	aq_buf_reset(&b->small);
 	aq_buf_reset(&b->column);
 	aq_buf_reset(&b->directory);
@@ -246,13 +244,24 @@ static void payload_begin(struct payload *p, struct aq_chunk_builder *b, int lev
 /* Directory, frame table and frames behind what `out` holds already. */
 static int payload_end(struct payload *p, struct aq_buf *out)
 {
+	struct aq_buf *raw = &p->b->column;
 	put_frame(p, p->b->small.data, p->b->small.len, true);
-	aq_buf_put_u32(out, p->streams);
-	aq_buf_put_u32(out, p->frames);
-	aq_buf_put(out, p->b->directory.data, p->b->directory.len);
-	aq_buf_put(out, p->frame_table.data, p->frame_table.len);
-	aq_buf_put(out, p->b->frames.data, p->b->frames.len);
-	bool failed = p->failed || out->failed;
+	aq_buf_reset(raw);
+	aq_buf_put_varint(raw, p->streams);
+	aq_buf_put_varint(raw, p->frames);
+	aq_buf_put(raw, p->b->directory.data, p->b->directory.len);
+	aq_buf_put(raw, p->frame_table.data, p->frame_table.len);
+	size_t bound = ZSTD_compressBound(raw->len), start = out->len;
+	uint8_t *to = aq_buf_reserve(out, 8 + bound);
+	size_t n = to ? ZSTD_compressCCtx(p->b->zstd, to + 8, bound, raw->data, raw->len, p->level) : 0;
+	bool failed = p->failed || raw->failed || raw->len > AQ_DIRECTORY_BYTES_MAX || !to || ZSTD_isError(n);
+	if (!failed) {
+		aq_buf_put_u32(out, (uint32_t)n);
+		aq_buf_put_u32(out, (uint32_t)raw->len);
+		out->len = start + 8 + n;
+		aq_buf_put(out, p->b->frames.data, p->b->frames.len);
+	}
+	failed = failed || out->failed;
 	aq_buf_release(&p->frame_table);
 	return failed ? -ENOMEM : 0;
 }

@@ -38,50 +38,87 @@ static int bad(struct payload *p, const char *why)
 	return -EBADMSG;
 }
 
-/* Directory and frame table at r. */
-static int parse(struct payload *p, struct aq_bytes *r)
+static int parse_streams(struct payload *p, struct aq_bytes *d)
 {
-	uint64_t raw = 0;
-	p->stream_count = aq_bytes_u32(r);
-	uint32_t frame_count = aq_bytes_u32(r);
-	if (r->failed || p->stream_count > AQ_CHUNK_STREAMS_MAX || frame_count == 0 || frame_count > UINT16_MAX ||
-	    (uint64_t)p->stream_count * AQ_STREAM_ENTRY_BYTES + (uint64_t)frame_count * AQ_FRAME_ENTRY_BYTES > aq_bytes_left(r))
-		return bad(p, "its directory is cut");
-	p->streams = calloc((size_t)p->stream_count + 1, sizeof(*p->streams));
-	p->frames = calloc(frame_count, sizeof(*p->frames));
-	if (!p->streams || !p->frames)
+	uint64_t *ends = calloc(p->frame_count, sizeof(*ends));
+	if (!ends)
 		return -ENOMEM;
-	p->frame_count = frame_count;
 	for (uint32_t i = 0; i < p->stream_count; i++) {
 		struct aq_stream_entry *e = &p->streams[i];
-		e->stream = aq_bytes_u8(r);
-		e->encoding = aq_bytes_u8(r);
-		e->type = aq_bytes_u16(r);
-		e->sub = aq_bytes_u8(r);
-		aq_bytes_u8(r);
-		e->frame = aq_bytes_u16(r);
-		e->offset = aq_bytes_u32(r);
-		e->bytes = aq_bytes_u32(r);
-		e->values = aq_bytes_u32(r);
-		if (e->frame == UINT16_MAX) /* the shared frame comes last */
-			e->frame = (uint16_t)(frame_count - 1);
+		e->stream = aq_bytes_u8(d);
+		e->encoding = aq_bytes_u8(d);
+		uint64_t type = aq_bytes_varint(d);
+		e->sub = aq_bytes_u8(d);
+		uint64_t frame = aq_bytes_varint(d), bytes = aq_bytes_varint(d), values = aq_bytes_varint(d);
+		e->type = (uint16_t)type;
+		e->frame = frame ? (uint32_t)frame - 1 : p->frame_count - 1; /* the shared frame comes last */
+		if (d->failed || type > UINT16_MAX || frame > p->frame_count || bytes > AQ_CHUNK_RAW_MAX ||
+		    values > AQ_CHUNK_EVENTS_MAX || ends[e->frame] > AQ_CHUNK_RAW_MAX) {
+			free(ends);
+			return bad(p, "its directory is senseless");
+		}
+		e->bytes = (uint32_t)bytes;
+		e->values = (uint32_t)values;
+		e->offset = (uint32_t)ends[e->frame];
+		ends[e->frame] += bytes;
 	}
-	for (uint32_t i = 0; i < frame_count; i++) {
-		p->frames[i].stored_bytes = aq_bytes_u32(r);
-		p->frames[i].bytes = aq_bytes_u32(r);
-		p->frames[i].method = aq_bytes_u32(r);
-		raw += p->frames[i].bytes;
+	free(ends);
+	return 0;
+}
+
+static int parse_frames(struct payload *p, struct aq_bytes *d, struct aq_bytes *r)
+{
+	uint64_t raw = 0;
+	for (uint32_t i = 0; i < p->frame_count; i++) {
+		uint64_t stored = aq_bytes_varint(d), bytes = aq_bytes_varint(d);
+		p->frames[i].method = aq_bytes_u8(d);
+		raw += bytes <= AQ_CHUNK_RAW_MAX ? bytes : (uint64_t)AQ_CHUNK_RAW_MAX + 1;
+		if (d->failed || stored > UINT32_MAX || raw > AQ_CHUNK_RAW_MAX)
+			return bad(p, "its table of frames is senseless");
+		p->frames[i].stored_bytes = (uint32_t)stored;
+		p->frames[i].bytes = (uint32_t)bytes;
+		p->frames[i].stored = aq_bytes_take(r, stored);
 	}
-	for (uint32_t i = 0; i < frame_count; i++)
-		p->frames[i].stored = aq_bytes_take(r, p->frames[i].stored_bytes);
-	if (r->failed || raw > AQ_CHUNK_RAW_MAX)
+	if (r->failed || d->p != d->end)
 		return bad(p, "its frames are cut");
 	for (uint32_t i = 0; i < p->stream_count; i++) {
 		const struct aq_stream_entry *e = &p->streams[i];
-		if (e->frame >= frame_count || (uint64_t)e->offset + e->bytes > p->frames[e->frame].bytes)
+		if ((uint64_t)e->offset + e->bytes > p->frames[e->frame].bytes)
 			return bad(p, "a stream lies outside of its frame");
 	}
 	return 0;
+}
+
+static int parse_directory(struct payload *p, struct aq_bytes d, struct aq_bytes *r)
+{
+	uint64_t streams = aq_bytes_varint(&d), frames = aq_bytes_varint(&d);
+	if (d.failed || streams > AQ_CHUNK_STREAMS_MAX || frames == 0 || frames > AQ_CHUNK_FRAMES_MAX ||
+	    streams * AQ_STREAM_ENTRY_MIN + frames * AQ_FRAME_ENTRY_MIN > aq_bytes_left(&d))
+		return bad(p, "its directory is cut");
+	p->streams = calloc(streams + 1, sizeof(*p->streams));
+	p->frames = calloc(frames, sizeof(*p->frames));
+	if (!p->streams || !p->frames)
+		return -ENOMEM;
+	p->stream_count = (uint32_t)streams;
+	p->frame_count = (uint32_t)frames;
+	int e = parse_streams(p, &d);
+	return e < 0 ? e : parse_frames(p, &d, r);
+}
+
+/* Directory and frame table at r, then the frames. */
+static int parse(struct payload *p, struct aq_bytes *r)
+{
+	uint32_t stored = aq_bytes_u32(r), bytes = aq_bytes_u32(r);
+	const uint8_t *data = aq_bytes_take(r, stored);
+	if (!data || bytes > AQ_DIRECTORY_BYTES_MAX || ZSTD_getFrameContentSize(data, stored) != bytes)
+		return bad(p, "its directory is cut");
+	uint8_t *raw = malloc((size_t)bytes + 1);
+	if (!raw)
+		return -ENOMEM;
+	int e = ZSTD_decompress(raw, bytes, data, stored) == bytes ? parse_directory(p, aq_bytes_of(raw, bytes), r) :
+								     bad(p, "its directory can't be decompressed");
+	free(raw);
+	return e;
 }
 
 /* The bytes of a stream, decompressing its frame when it is needed for the first time. */
@@ -91,9 +128,11 @@ static int stream_bytes(struct payload *p, const struct aq_stream_entry *e, cons
 	if (!f->data) {
 		if (f->method == AQ_FRAME_RAW) {
 			if (f->bytes != f->stored_bytes)
-				return bad(p, "a raw frame has two lengths");
+				return bad(p, "a frame has two lengths");
 			f->data = (uint8_t *)f->stored;
 		} else if (f->method == AQ_FRAME_ZSTD) {
+			if (ZSTD_getFrameContentSize(f->stored, f->stored_bytes) != f->bytes)
+				return bad(p, "a frame has two lengths");
 			f->data = malloc((size_t)f->bytes + 1);
 			if (!f->data)
 				return -ENOMEM;

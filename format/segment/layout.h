@@ -87,16 +87,21 @@ enum aq_encoding {
 
 enum aq_frame_method { AQ_FRAME_RAW = 0, AQ_FRAME_ZSTD = 1 };
 
-struct aq_stream_entry {   /* 20 bytes on disk */
+struct aq_stream_entry {
 	uint8_t stream, encoding;
 	uint16_t type;     /* index into the type table */
 	uint8_t sub;       /* argument or attribute key */
-	uint8_t reserved;
-	uint16_t frame;
-	uint32_t offset, bytes; /* in the decoded frame */
+	uint32_t frame;
+	uint32_t offset, bytes; /* in the decoded frame; the offset follows from the streams before */
 	uint32_t values;
 };
-enum { AQ_STREAM_ENTRY_BYTES = 20, AQ_FRAME_ENTRY_BYTES = 12, AQ_CHUNK_STREAMS_MAX = 60000 };
+enum {
+	AQ_CHUNK_STREAMS_MAX = 60000,
+	AQ_CHUNK_FRAMES_MAX = 65535,
+	AQ_DIRECTORY_BYTES_MAX = 4 << 20,
+	AQ_STREAM_ENTRY_MIN = 7, /* bytes on disk */
+	AQ_FRAME_ENTRY_MIN = 3,
+};
 
 /* Zone map of a chunk: opens its payload and stands in the footer too. */
 struct aq_zone {

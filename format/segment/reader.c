@@ -200,7 +200,7 @@ static void find_holes(struct aq_capture *c, bool is_folder)
 		const struct aq_segment_info *s = &c->segment_infos[i];
 		if (expected && s->number && s->number > expected) {
 			uint64_t first = i ? last_life(c, i - 1) : c->info.start_boot_ns, last = next_life(c, i - 1);
-			aq_capture_damage(c, &c->segments[i], UINT64_MAX, 0, first, last < first ? first : last,
+			aq_capture_damage(c, &c->segments[i], 0, 0, first, last < first ? first : last,
 					  "%llu segments before this one are missing", (unsigned long long)(s->number - expected));
 			c->info.finished = false;
 		}

@@ -42,7 +42,7 @@ struct aq_capture_info {
  * time range it can hide. */
 struct aq_damage {
 	const char *file;               /* borrowed from the capture */
-	uint64_t offset, bytes;         /* UINT64_MAX: a file before this one is missing */
+	uint64_t offset, bytes;
 	char text[256];                 /* what is wrong: "chunk 17: checksum of stream …" */
 };
 
