@@ -124,8 +124,25 @@ static void put(struct text *t, const char *format, ...)
 		t->length += (size_t)n;
 }
 
+/* The kernel looks at 32 bits of an int: one that the program passed with its sign extended is the same value. */
+static uint64_t without_sign(uint64_t value)
+{
+	return value >= (uint64_t)(int64_t)INT32_MIN ? (uint32_t)value : value;
+}
+
+static void put_errno(struct text *t, int64_t ret)
+{
+	const char *name = aq_result_is_error(ret) ? aq_errno_name((int)-ret) : NULL;
+
+	if (name)
+		put(t, "%s", name);
+	else
+		put(t, "%" PRId64, ret);
+}
+
 static void put_flags(struct text *t, const struct aq_flag_set *set, uint64_t value)
 {
+	value = without_sign(value);
 	uint64_t rest = value, decided = 0;
 	bool any = false;
 	for (uint32_t i = 0; i < set->count; i++) {
@@ -143,14 +160,17 @@ static void put_flags(struct text *t, const struct aq_flag_set *set, uint64_t va
 
 static void put_enum(struct text *t, const struct aq_flag_set *set, uint64_t value)
 {
+	value = without_sign(value);
 	for (uint32_t i = 0; i < set->count; i++) {
 		if (set->names[i].value == value) {
 			put(t, "%s", set->names[i].name);
 			return;
 		}
 	}
-	if (value > INT64_MAX || value < 65536)
-		put(t, "%" PRId64, (int64_t)value);
+	if (value < 65536)
+		put(t, "%" PRIu64, value);
+	else if (value <= UINT32_MAX && (int32_t)value < 0 && (int32_t)value >= -65536)
+		put(t, "%" PRId32, (int32_t)value);
 	else
 		put(t, "0x%" PRIx64, value);
 }
@@ -183,10 +203,7 @@ size_t aq_format_value(enum aq_type type, const struct aq_flag_set *flags, uint6
 		put(&t, "%" PRId64, (int64_t)value);
 		break;
 	case AQ_TYPE_ERRNO:
-		if (aq_errno_name((int)-(int64_t)value))
-			put(&t, "%s", aq_errno_name((int)-(int64_t)value));
-		else
-			put(&t, "%" PRId64, (int64_t)value);
+		put_errno(&t, (int64_t)value);
 		break;
 	case AQ_TYPE_MODE:
 		put(&t, "%s%" PRIo32, (uint32_t)value ? "0" : "", (uint32_t)value);

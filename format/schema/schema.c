@@ -5,7 +5,6 @@
  */
 #include "format/schema/schema.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* sets of names */
@@ -53,7 +52,7 @@ static const struct aq_flag_set *const flag_sets[] = {
 #include "events.def"
 #undef AQ_STATE_EVENT
 
-/* rows by id: a doubled id is an initialiser given twice, which -Woverride-init reports and the tests catch */
+/* rows by id */
 static const struct aq_event_schema rows[AQ_EVENT_ID_MAX] = {
 #define AQ_SYSCALL(id, name, x86_64, i386, arm64, arm, cls, cat, ret, doc, ...)                                        \
 	[id] = { id, #name, AQ_CLASS_##cls, AQ_CAT_##cat, AQ_TYPE_##ret,                                                \
@@ -81,6 +80,48 @@ static const struct numbers numbers[AQ_EVENT_ID_STATE] = {
 #include "syscalls.def"
 #undef AQ_SYSCALL
 };
+
+/*
+ * Never called: an id that is given twice, or a number that two calls of one ABI have, is a case label given twice and
+ * does not compile. A call that an ABI does not have counts as a negative number of its own.
+ */
+#define AQ_UNIQUE_NR_(nr, id) case (nr) < 0 ? -(id) : (nr):
+__attribute__((unused)) static void ids_and_numbers_are_unique(int value)
+{
+	switch (value) {
+#define AQ_SYSCALL(id, ...) case id:
+#define AQ_STATE_EVENT(id, ...) case id:
+#include "syscalls.def"
+#include "events.def"
+#undef AQ_SYSCALL
+#undef AQ_STATE_EVENT
+		break;
+	}
+	switch (value) {
+#define AQ_SYSCALL(id, name, x86_64, i386, arm64, arm, ...) AQ_UNIQUE_NR_(x86_64, id)
+#include "syscalls.def"
+#undef AQ_SYSCALL
+		break;
+	}
+	switch (value) {
+#define AQ_SYSCALL(id, name, x86_64, i386, arm64, arm, ...) AQ_UNIQUE_NR_(i386, id)
+#include "syscalls.def"
+#undef AQ_SYSCALL
+		break;
+	}
+	switch (value) {
+#define AQ_SYSCALL(id, name, x86_64, i386, arm64, arm, ...) AQ_UNIQUE_NR_(arm64, id)
+#include "syscalls.def"
+#undef AQ_SYSCALL
+		break;
+	}
+	switch (value) {
+#define AQ_SYSCALL(id, name, x86_64, i386, arm64, arm, ...) AQ_UNIQUE_NR_(arm, id)
+#include "syscalls.def"
+#undef AQ_SYSCALL
+		break;
+	}
+}
 
 /* by number: index nr + 1, so that "no such call" (-1) lands on the unused first element */
 #define AQ_NR_INDEX(nr) ((nr) < 0 ? 0 : (nr) < NR_MAX ? (nr) + 1 : 0)
@@ -112,7 +153,7 @@ AQ_NR_TABLE(by_arm)
 };
 #pragma GCC diagnostic pop
 
-/* x32 has the x86-64 numbers but for these, from 512 on */
+/* x32 has the x86-64 numbers but for these, from 512 on; their x86-64 numbers it does not have */
 static const uint16_t by_x32[] = {
 	AQ_EV_rt_sigaction, AQ_EV_rt_sigreturn, AQ_EV_ioctl, AQ_EV_readv, AQ_EV_writev, AQ_EV_recvfrom, AQ_EV_sendmsg,
 	AQ_EV_recvmsg, AQ_EV_execve, AQ_EV_ptrace, AQ_EV_rt_sigpending, AQ_EV_rt_sigtimedwait, AQ_EV_rt_sigqueueinfo,
@@ -122,6 +163,37 @@ static const uint16_t by_x32[] = {
 	AQ_EV_getsockopt, AQ_EV_io_setup, AQ_EV_io_submit, AQ_EV_execveat, AQ_EV_preadv2, AQ_EV_pwritev2,
 };
 enum { X32_FIRST = 512, X32_COUNT = sizeof(by_x32) / sizeof(by_x32[0]), X32_BIT = 0x40000000 };
+
+/* What only 64-bit programs have: retired before x32 came, or bound to the other width. */
+static bool is_64_only(uint16_t id)
+{
+	switch (id) {
+	case AQ_EV_uselib:
+	case AQ_EV__sysctl:
+	case AQ_EV_create_module:
+	case AQ_EV_get_kernel_syms:
+	case AQ_EV_query_module:
+	case AQ_EV_nfsservctl:
+	case AQ_EV_set_thread_area:
+	case AQ_EV_get_thread_area:
+	case AQ_EV_epoll_ctl_old:
+	case AQ_EV_epoll_wait_old:
+	case AQ_EV_vserver:
+	case AQ_EV_uretprobe:
+	case AQ_EV_uprobe:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int x32_number(uint16_t id)
+{
+	for (unsigned i = 0; i < X32_COUNT; i++)
+		if (by_x32[i] == id)
+			return X32_BIT | (int)(X32_FIRST + i);
+	return numbers[id].nr[0] && !is_64_only(id) ? X32_BIT | (numbers[id].nr[0] - 1) : -1;
+}
 
 const struct aq_event_schema *aq_schema_event(uint32_t id)
 {
@@ -138,8 +210,8 @@ unsigned aq_schema_number_count(const struct aq_event_schema *ev)
 
 const struct aq_event_schema *aq_schema_next(uint32_t id)
 {
-	for (id++; id < AQ_EVENT_ID_MAX; id++)
-		if (rows[id].name)
+	while (id < AQ_EVENT_ID_MAX - 1)
+		if (rows[++id].name)
 			return &rows[id];
 	return NULL;
 }
@@ -160,6 +232,8 @@ static uint16_t by_number(const uint16_t table[NR_MAX + 1], uint32_t nr)
 
 uint16_t aq_schema_syscall_id(enum aq_abi abi, uint32_t nr)
 {
+	uint16_t x32;
+
 	switch (abi) {
 	case AQ_ABI_X86_64:
 		return by_number(by_x86_64, nr);
@@ -169,7 +243,8 @@ uint16_t aq_schema_syscall_id(enum aq_abi abi, uint32_t nr)
 		nr &= ~(uint32_t)X32_BIT;
 		if (nr >= X32_FIRST && nr < X32_FIRST + X32_COUNT)
 			return by_x32[nr - X32_FIRST];
-		return by_number(by_x86_64, nr);
+		x32 = by_number(by_x86_64, nr);
+		return x32 && x32_number(x32) == (int)(X32_BIT | nr) ? x32 : 0;
 	case AQ_ABI_ARM64:
 		return by_number(by_arm64, nr);
 	case AQ_ABI_ARM:
@@ -200,10 +275,7 @@ int aq_schema_syscall_nr(enum aq_abi abi, uint16_t id)
 	case AQ_ABI_ARM:
 		return numbers[id].nr[3] - 1;
 	case AQ_ABI_X32:
-		for (unsigned i = 0; i < X32_COUNT; i++)
-			if (by_x32[i] == id)
-				return (int)(X32_BIT | (X32_FIRST + i));
-		return numbers[id].nr[0] ? X32_BIT | (numbers[id].nr[0] - 1) : -1;
+		return x32_number(id);
 	case AQ_ABI_COUNT:
 		break;
 	}
@@ -218,9 +290,24 @@ const struct aq_flag_set *aq_flag_set_by_name(const char *name)
 	return NULL;
 }
 
+/* Where ARM gives the bits other meanings. */
+static const struct {
+	const struct aq_flag_set *x86, *arm;
+	bool both_widths;
+} arm_sets[] = {
+	{ &set_open_flags, &set_open_flags_arm, true },
+	{ &set_pipe_flags, &set_pipe_flags_arm, true },
+	{ &set_mmap_prot, &set_mmap_prot_arm64, false },
+};
+
 const struct aq_flag_set *aq_schema_arg_flags(const struct aq_event_schema *ev, unsigned arg, enum aq_abi abi)
 {
 	const struct aq_flag_set *set = arg < ev->arg_count ? ev->args[arg].flags : NULL;
-	/* ARM, in both widths, gives four bits of open other meanings */
-	return set == &set_open_flags && (abi == AQ_ABI_ARM64 || abi == AQ_ABI_ARM) ? &set_open_flags_arm : set;
+
+	if (abi != AQ_ABI_ARM64 && abi != AQ_ABI_ARM)
+		return set;
+	for (size_t i = 0; i < sizeof(arm_sets) / sizeof(arm_sets[0]); i++)
+		if (arm_sets[i].x86 == set && (abi == AQ_ABI_ARM64 || arm_sets[i].both_widths))
+			return arm_sets[i].arm;
+	return set;
 }

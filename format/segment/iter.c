@@ -5,6 +5,9 @@
 
 #include "format/segment/capture.h"
 
+/* Events of chunks that overlap in time and are open at once: bounds memory to about 2 GiB. */
+enum { OPEN_EVENTS_MAX = 16 << 20, NO_CHUNK = -1 };
+
 struct open_chunk { /* a chunk being walked in order of time */
 	struct aq_decoded *decoded;
 	uint32_t *order, count, next, index;
@@ -18,6 +21,9 @@ struct aq_event_iter {
 	uint32_t *queue, queue_count, queue_next; /* chunk indices by min_ns */
 	struct open_chunk *open;
 	uint32_t open_count, open_capacity;
+	uint64_t open_events;
+	int64_t current;                          /* index into open, or NO_CHUNK */
+	uint64_t limit_ns;                        /* before it, the current chunk has the next event */
 	struct open_chunk *drained;               /* the last event's chunk when it was its last; freed on the next call */
 	struct open_chunk drained_chunk;
 };
@@ -47,6 +53,7 @@ int aq_event_iter_new(struct aq_capture *c, const struct aq_iter_options *option
 	it->to_ns = options->to_ns ? options->to_ns : UINT64_MAX;
 	it->all = options->event_set == NULL;
 	it->without_attrs = options->without_attrs;
+	it->current = NO_CHUNK;
 	if (!it->all)
 		memcpy(it->event_set, options->event_set, sizeof(it->event_set));
 	it->queue = malloc((c->chunk_count + 1) * sizeof(*it->queue));
@@ -129,12 +136,16 @@ static void close_chunk(struct open_chunk *o)
 static int open_next(struct aq_event_iter *it, struct aq_err *err)
 {
 	struct open_chunk o = { .index = it->queue[it->queue_next++] };
+	it->open_events += it->capture->chunks[o.index].events;
+	if (it->open_events > OPEN_EVENTS_MAX)
+		return aq_err_set(err, -E2BIG, "'%s': %u chunks overlap in time, more than can be put in order",
+				  it->capture->path, it->open_count + 1);
 	unsigned what = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_DECODE_VALUES | (it->without_attrs ? 0u : AQ_DECODE_ATTRS);
 	int r = aq_decode_chunk(it->capture, o.index, what, &o.decoded, err);
-	if (r == -EBADMSG)
-		return 0; /* noted as damage; the others go on */
-	if (r < 0)
-		return r;
+	if (r < 0) {
+		it->open_events -= it->capture->chunks[o.index].events;
+		return r == -EBADMSG ? 0 : r; /* noted as damage; the others go on */
+	}
 	r = order_chunk(it, &o);
 	if (r == 0 && it->open_count == it->open_capacity) {
 		uint32_t capacity = it->open_capacity ? it->open_capacity * 2 : 8;
@@ -147,11 +158,36 @@ static int open_next(struct aq_event_iter *it, struct aq_err *err)
 		}
 	}
 	if (r < 0 || o.count == 0) {
+		it->open_events -= it->capture->chunks[o.index].events;
 		close_chunk(&o);
 		return r < 0 ? aq_err_set(err, r, "out of memory") : 0;
 	}
 	it->open[it->open_count++] = o;
 	return 0;
+}
+
+/* The open chunk with the next event becomes the current one, for as long as no other comes before it. */
+static void choose(struct aq_event_iter *it)
+{
+	uint64_t best_time = UINT64_MAX, best_cpu = UINT64_MAX, limit = UINT64_MAX;
+	it->current = NO_CHUNK;
+	for (uint32_t i = 0; i < it->open_count; i++) {
+		const struct open_chunk *o = &it->open[i];
+		uint32_t at = o->order[o->next];
+		uint64_t time = o->decoded->time_ns[at], cpu = o->decoded->cpu[at];
+		if (it->current == NO_CHUNK || time < best_time ||
+		    (time == best_time && (cpu < best_cpu || (cpu == best_cpu && o->index < it->open[it->current].index)))) {
+			limit = it->current == NO_CHUNK ? limit : best_time;
+			it->current = i;
+			best_time = time;
+			best_cpu = cpu;
+		} else if (time < limit) {
+			limit = time;
+		}
+	}
+	if (it->queue_next < it->queue_count && it->capture->chunks[it->queue[it->queue_next]].min_ns < limit)
+		limit = it->capture->chunks[it->queue[it->queue_next]].min_ns;
+	it->limit_ns = limit;
 }
 
 int aq_event_iter_next(struct aq_event_iter *it, struct aq_event *ret_event, struct aq_err *err)
@@ -160,38 +196,30 @@ int aq_event_iter_next(struct aq_event_iter *it, struct aq_event *ret_event, str
 		close_chunk(it->drained);
 		it->drained = NULL;
 	}
-	for (;;) {
-		uint32_t best = UINT32_MAX;
-		uint64_t best_time = UINT64_MAX;
-		uint64_t best_cpu = UINT64_MAX;
-		for (uint32_t i = 0; i < it->open_count; i++) {
-			const struct open_chunk *o = &it->open[i];
-			uint32_t at = o->order[o->next];
-			uint64_t time = o->decoded->time_ns[at], cpu = o->decoded->cpu[at];
-			if (best == UINT32_MAX || time < best_time || (time == best_time && cpu < best_cpu)) {
-				best = i;
-				best_time = time;
-				best_cpu = cpu;
-			}
-		}
-		if (it->queue_next < it->queue_count &&
-		    (best == UINT32_MAX || it->capture->chunks[it->queue[it->queue_next]].min_ns <= best_time)) {
-			int r = open_next(it, err);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		if (best == UINT32_MAX)
-			return 0;
-		struct open_chunk *o = &it->open[best];
-		aq_decoded_event(o->decoded, o->order[o->next], !it->without_attrs, ret_event);
-		if (++o->next == o->count) {
-			it->drained_chunk = *o; /* its strings are lent until the next call */
-			it->drained = &it->drained_chunk;
-			*o = it->open[--it->open_count];
-		}
-		return 1;
+	struct open_chunk *o = it->current == NO_CHUNK ? NULL : &it->open[it->current];
+	while (!o || o->decoded->time_ns[o->order[o->next]] >= it->limit_ns) {
+		choose(it);
+		o = it->current == NO_CHUNK ? NULL : &it->open[it->current];
+		if (it->queue_next == it->queue_count)
+			break;
+		if (o && it->capture->chunks[it->queue[it->queue_next]].min_ns > o->decoded->time_ns[o->order[o->next]])
+			break;
+		int r = open_next(it, err);
+		if (r < 0)
+			return r;
+		o = NULL;
 	}
+	if (!o)
+		return 0;
+	aq_decoded_event(o->decoded, o->order[o->next], !it->without_attrs, ret_event);
+	if (++o->next == o->count) {
+		it->open_events -= it->capture->chunks[o->index].events;
+		it->drained_chunk = *o; /* its strings are lent until the next call */
+		it->drained = &it->drained_chunk;
+		*o = it->open[--it->open_count];
+		it->current = NO_CHUNK;
+	}
+	return 1;
 }
 
 void aq_event_iter_free(struct aq_event_iter *it)

@@ -4,7 +4,7 @@
  *
  *   whole.aquila      a shell, programs with hostile arguments, files, a socket, a reused pid; nothing is missing
  *   gaps.aquila       the same with events lost in full rings, a filter's policy and a lost text
- *   damaged.aquila    whole.aquila with one byte changed in the middle
+ *   damaged.aquila    whole.aquila with one byte changed in its second chunk
  *   truncated.aquila  whole.aquila cut in the middle of a block
  */
 #include <errno.h>
@@ -265,8 +265,27 @@ static int write_capture(const char *path, bool with_gaps)
 	return r;
 }
 
-/* A copy with one byte changed at `flip` (percent of the file), or cut there. */
-static int copy_broken(const char *from, const char *folder, unsigned percent, bool cut)
+/* Where the payload of the n-th chunk ends; 0 if there are not so many. */
+static size_t chunk_end(const uint8_t *data, size_t size, unsigned n)
+{
+	enum { HEADER_BYTES = 80, KIND_CHUNK = 3 };
+	size_t at = 0;
+
+	while (at + HEADER_BYTES <= size && memcmp(data + at, "AQB1", 4) == 0) {
+		uint64_t payload;
+
+		memcpy(&payload, data + at + 8, sizeof(payload));
+		if (payload > size - at - HEADER_BYTES)
+			return 0;
+		if (data[at + 4] == KIND_CHUNK && n-- == 0)
+			return at + HEADER_BYTES + (size_t)payload;
+		at += (HEADER_BYTES + (size_t)payload + 7) & ~(size_t)7;
+	}
+	return 0;
+}
+
+/* A copy with the last byte of its second chunk changed, or cut after `percent` of its bytes if that is not 0. */
+static int copy_broken(const char *from, const char *folder, unsigned percent)
 {
 	char source[4096], target[4096];
 	static uint8_t data[4 << 20];
@@ -282,11 +301,13 @@ static int copy_broken(const char *from, const char *folder, unsigned percent, b
 		close(fd);
 	if (n <= 0 || (size_t)n == sizeof(data) || mkdir(folder, 0700) < 0)
 		return -EIO;
-	at = (size_t)n * percent / 100;
-	if (cut)
+	at = percent ? (size_t)n * percent / 100 : chunk_end(data, (size_t)n, 1);
+	if (at == 0)
+		return -EINVAL;
+	if (percent)
 		n = (ssize_t)at;
 	else
-		data[at] ^= 0x40;
+		data[at - 1] ^= 0x40;
 	fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	ok = fd >= 0 && write(fd, data, (size_t)n) == n;
 	if (fd >= 0)
@@ -302,8 +323,8 @@ int main(int argc, char **argv)
 	}
 	if (write_capture("whole.aquila", false) < 0 || write_capture("gaps.aquila", true) < 0)
 		return 1;
-	if (copy_broken("whole.aquila", "damaged.aquila", 50, false) < 0 ||
-	    copy_broken("whole.aquila", "truncated.aquila", 60, true) < 0) {
+	if (copy_broken("whole.aquila", "damaged.aquila", 0) < 0 ||
+	    copy_broken("whole.aquila", "truncated.aquila", 60) < 0) {
 		fprintf(stderr, "make_capture: a broken copy can't be made: %s\n", strerror(errno));
 		return 1;
 	}
