@@ -279,18 +279,17 @@ int aq_query_count_ids(struct aq_query *q, uint64_t *by_id, struct aq_err *err)
 		if (!zone || !sets_meet(zone->event_set, q->row_set) || zone->max_ns < q->from_ns ||
 		    (q->to_ns && zone->min_ns > q->to_ns))
 			continue;
-		r = aq_chunk_load(q->capture, i, AQ_COL_ID | (edges ? AQ_COL_TIME : 0), &chunk, err);
+		r = edges ? aq_chunk_load(q->capture, i, AQ_COL_ID | AQ_COL_TIME, &chunk, err) :
+			    aq_chunk_count(q->capture, i, by_id, err);
 		if (r == -EBADMSG)
 			continue; /* damaged: among the damages, and in the verdict */
 		if (r < 0)
 			return r;
-		for (uint32_t k = 0; k < chunk->events; k++) {
-			uint32_t id = chunk->id[k] < AQ_EVENT_ID_MAX ? chunk->id[k] : 0;
-
-			if (edges && (chunk->time_ns[k] < q->from_ns || (q->to_ns && chunk->time_ns[k] > q->to_ns)))
-				continue;
-			by_id[id]++;
-		}
+		if (!edges)
+			continue;
+		for (uint32_t k = 0; k < chunk->events; k++)
+			if (chunk->time_ns[k] >= q->from_ns && (!q->to_ns || chunk->time_ns[k] <= q->to_ns))
+				by_id[chunk->id[k] < AQ_EVENT_ID_MAX ? chunk->id[k] : 0]++;
 		aq_chunk_free(chunk);
 	}
 	for (uint32_t id = 0; id < AQ_EVENT_ID_MAX; id++)

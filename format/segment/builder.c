@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 enum {
 	OWN_FRAME_BYTES = 4096,
 	TYPES_MAX = AQ_EVENT_ID_MAX,
@@ -13,9 +16,26 @@ enum {
 	ATTR_BYTES_MAX = 4 << 20, /* longer ones are cut, and say so */
 };
 
-int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events)
+static void make_plans(struct aq_chunk_builder *b)
 {
-	*b = (struct aq_chunk_builder){ .max_events = max_events, .time_mask = UINT64_MAX };
+	for (uint32_t id = 0; id < AQ_EVENT_ID_MAX; id++) {
+		const struct aq_event_schema *schema = aq_schema_event(id);
+		struct aq_chunk_plan *plan = &b->plans[id];
+		unsigned count = schema ? aq_schema_number_count(schema) : 6;
+		plan->has_ret = !schema || schema->ret_type != AQ_TYPE_NONE;
+		for (unsigned a = 0; a < count; a++) {
+			enum aq_width width = schema ? aq_type_width(schema->args[a].type, b->keep_pointers) : AQ_WIDTH_64;
+			if (width == AQ_WIDTH_NONE)
+				continue;
+			plan->arg[plan->count] = (uint8_t)a;
+			plan->width[plan->count++] = (uint8_t)width;
+		}
+	}
+}
+
+int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events, bool keep_pointers)
+{
+	*b = (struct aq_chunk_builder){ .max_events = max_events, .keep_pointers = keep_pointers };
 	b->thread_slot_count = 1024;
 	while (b->thread_slot_count < max_events * 2 && b->thread_slot_count < THREAD_SLOTS)
 		b->thread_slot_count *= 2;
@@ -23,6 +43,8 @@ int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events)
 		b->thread_slot_count = AQ_CHUNK_EVENTS_MAX * 2;
 	aq_buf_init(&b->numbers, NUMBERS_MAX);
 	aq_buf_init(&b->attrs, NUMBERS_MAX);
+	aq_buf_init(&b->columns, (AQ_EVENT_MAX_ARGS + 1) * sizeof(uint64_t) * AQ_CHUNK_EVENTS_MAX);
+	aq_buf_init(&b->bits, AQ_CHUNK_RAW_MAX);
 	aq_buf_init(&b->small, AQ_CHUNK_RAW_MAX);
 	aq_buf_init(&b->column, AQ_CHUNK_RAW_MAX);
 	aq_buf_init(&b->directory, AQ_DIRECTORY_BYTES_MAX);
@@ -33,8 +55,16 @@ int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events)
 	b->order = malloc(max_events * sizeof(*b->order));
 	b->by_type = malloc(max_events * sizeof(*b->by_type));
 	b->values = malloc(max_events * sizeof(*b->values));
+	b->times = malloc(max_events * sizeof(*b->times));
+	b->cpus = malloc(max_events * sizeof(*b->cpus));
+	b->flags = malloc(max_events * sizeof(*b->flags));
+	b->plans = calloc(AQ_EVENT_ID_MAX, sizeof(*b->plans));
 	b->zstd = ZSTD_createCCtx();
-	return b->rows && b->threads && b->thread_slots && b->order && b->by_type && b->values && b->zstd ? 0 : -ENOMEM;
+	if (!b->rows || !b->threads || !b->thread_slots || !b->order || !b->by_type || !b->values || !b->times || !b->cpus ||
+	    !b->flags || !b->plans || !b->zstd)
+		return -ENOMEM;
+	make_plans(b);
+	return 0;
 }
 
 void aq_chunk_builder_release(struct aq_chunk_builder *b)
@@ -45,8 +75,14 @@ void aq_chunk_builder_release(struct aq_chunk_builder *b)
 	free(b->order);
 	free(b->by_type);
 	free(b->values);
+	free(b->times);
+	free(b->cpus);
+	free(b->flags);
+	free(b->plans);
 	aq_buf_release(&b->numbers);
 	aq_buf_release(&b->attrs);
+	aq_buf_release(&b->columns);
+	aq_buf_release(&b->bits);
 	aq_buf_release(&b->small);
 	aq_buf_release(&b->column);
 	aq_buf_release(&b->directory);
@@ -76,22 +112,22 @@ static uint32_t find_thread(struct aq_chunk_builder *b, const struct aq_event *e
 
 int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, const struct aq_event *ev)
 {
-	const struct aq_event_schema *schema = aq_schema_event(ev->id);
-	unsigned wanted = schema ? aq_schema_number_count(schema) : 6;
+	uint16_t id = ev->id < AQ_EVENT_ID_MAX && aq_schema_event(ev->id) ? ev->id : 0;
+	const struct aq_chunk_plan *plan = &b->plans[id];
 	size_t numbers_start = b->numbers.len, attrs_start = b->attrs.len;
 	struct aq_chunk_row *row = &b->rows[b->count];
 	*row = (struct aq_chunk_row){
-		.time_ns = ev->time_ns & b->time_mask, .ret = ev->ret, .id = schema ? ev->id : 0, .cpu = ev->cpu,
-		.nr = ev->nr, .flags = ev->flags, .cls = ev->cls, .number_count = (uint8_t)wanted,
+		.time_ns = ev->time_ns >> b->time_unit << b->time_unit, .ret = ev->ret, .id = id, .cpu = ev->cpu,
+		.nr = ev->nr, .flags = ev->flags, .cls = ev->cls,
 		.numbers = (uint32_t)(numbers_start / sizeof(uint64_t)),
 		.attrs = (uint32_t)(attrs_start / sizeof(struct aq_chunk_attr)),
 	};
-	uint64_t numbers[AQ_EVENT_MAX_ARGS];
-	for (unsigned i = 0; i < wanted; i++) {
-		uint64_t v = i < ev->arg_count ? ev->args[i] : 0;
-		numbers[i] = schema ? aq_normalise(schema->args[i].type, v, b->keep_pointers) : v;
-	}
-	aq_buf_put(&b->numbers, numbers, wanted * sizeof(numbers[0]));
+	uint64_t *numbers = (uint64_t *)(void *)aq_buf_reserve(&b->numbers, sizeof(ev->args));
+	if (!numbers)
+		return -ENOMEM;
+	for (unsigned i = 0; i < plan->count; i++)
+		numbers[i] = plan->arg[i] < ev->arg_count ? aq_normalise(plan->width[i], ev->args[plan->arg[i]]) : 0;
+	b->numbers.len += plan->count * sizeof(*numbers);
 	for (unsigned i = 0; i < ev->attr_count; i++) {
 		struct aq_chunk_attr attr = { .true_len = ev->attrs[i].true_len, .key = ev->attrs[i].key,
 					      .flags = ev->attrs[i].flags };
@@ -113,8 +149,6 @@ int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, co
 		}
 		row->attr_count++;
 	}
-	if (b->numbers.failed)
-		return -ENOMEM;
 	row->thread = find_thread(b, ev);
 	b->threads[row->thread].events++;
 	b->count++;
@@ -199,6 +233,7 @@ static void put_frame(struct payload *p, const uint8_t *data, size_t n, bool com
 	aq_buf_put_varint(&p->frame_table, out->len - start);
 	aq_buf_put_varint(&p->frame_table, n);
 	aq_buf_put_u8(&p->frame_table, (uint8_t)method);
+	aq_buf_put_u32(&p->frame_table, out->failed ? 0 : (uint32_t)XXH3_64bits(out->data + start, out->len - start));
 	p->frames++;
 	p->failed = p->failed || out->failed || p->frame_table.failed;
 }
@@ -225,12 +260,6 @@ static void put_stream(struct payload *p, enum aq_stream stream, enum aq_encodin
 	aq_buf_reset(c);
 }
 
-static void put_column(struct payload *p, enum aq_stream stream, uint16_t type, uint8_t sub, uint32_t count)
-{
-	enum aq_encoding encoding = aq_column_encode(p->b->values, count, &p->b->column);
-	put_stream(p, stream, encoding, type, sub, count, true);
-}
-
 static void payload_begin(struct payload *p, struct aq_chunk_builder *b, int level)
 {
 	*p = (struct payload){ .b = b, .level = level };
@@ -241,7 +270,7 @@ static void payload_begin(struct payload *p, struct aq_chunk_builder *b, int lev
 	aq_buf_reset(&b->frames);
 }
 
-/* Directory, frame table and frames behind what `out` holds already. */
+/* Directory, frame table and frames behind what `out` holds already: room for a block header, and the zone map. */
 static int payload_end(struct payload *p, struct aq_buf *out)
 {
 	struct aq_buf *raw = &p->b->column;
@@ -252,13 +281,15 @@ static int payload_end(struct payload *p, struct aq_buf *out)
 	aq_buf_put(raw, p->b->directory.data, p->b->directory.len);
 	aq_buf_put(raw, p->frame_table.data, p->frame_table.len);
 	size_t bound = ZSTD_compressBound(raw->len), start = out->len;
-	uint8_t *to = aq_buf_reserve(out, 8 + bound);
-	size_t n = to ? ZSTD_compressCCtx(p->b->zstd, to + 8, bound, raw->data, raw->len, p->level) : 0;
+	uint8_t *to = aq_buf_reserve(out, AQ_DIRECTORY_HEAD_BYTES + bound);
+	size_t n = to ? ZSTD_compressCCtx(p->b->zstd, to + AQ_DIRECTORY_HEAD_BYTES, bound, raw->data, raw->len, p->level) : 0;
 	bool failed = p->failed || raw->failed || raw->len > AQ_DIRECTORY_BYTES_MAX || !to || ZSTD_isError(n);
 	if (!failed) {
 		aq_buf_put_u32(out, (uint32_t)n);
 		aq_buf_put_u32(out, (uint32_t)raw->len);
-		out->len = start + 8 + n;
+		const uint8_t *before = out->data + AQ_BLOCK_HEADER_BYTES;
+		aq_buf_put_u64(out, aq_directory_check(before, start - AQ_BLOCK_HEADER_BYTES, out->data + start + AQ_DIRECTORY_HEAD_BYTES, n));
+		out->len = start + AQ_DIRECTORY_HEAD_BYTES + n;
 		aq_buf_put(out, p->b->frames.data, p->b->frames.len);
 	}
 	failed = failed || out->failed;
@@ -287,57 +318,64 @@ static void put_threads(struct payload *p)
 static void put_times(struct payload *p, uint64_t min_ns)
 {
 	struct aq_chunk_builder *b = p->b;
-	struct aq_buf bits;
-	aq_buf_init(&bits, AQ_CHUNK_RAW_MAX);
+	aq_buf_reset(&b->bits);
 	uint8_t *classes = aq_buf_reserve(&b->column, b->count);
-	uint8_t *to = aq_buf_reserve(&bits, (size_t)b->count * 8 + 16);
+	uint8_t *to = aq_buf_reserve(&b->bits, (size_t)b->count * 8 + 16);
 	if (!classes || !to) {
 		p->failed = true;
-		aq_buf_release(&bits);
 		return;
 	}
 	unsigned __int128 hold = 0;
 	unsigned held = 0;
-	uint64_t previous = min_ns;
-	uint32_t thread = UINT32_MAX;
-	for (uint32_t i = 0; i < b->count; i++) {
-		const struct aq_chunk_row *row = &b->rows[b->order[i]];
-		if (row->thread != thread) {
-			thread = row->thread;
-			previous = min_ns;
-		}
-		uint64_t delta = row->time_ns - previous;
-		unsigned cls = delta ? 64u - (unsigned)__builtin_clzll(delta) : 0;
-		previous = row->time_ns;
-		classes[i] = (uint8_t)cls;
-		if (cls < 2)
-			continue;
-		hold |= (unsigned __int128)(delta & ((1ull << (cls - 1)) - 1)) << held;
-		held += cls - 1;
-		while (held >= 8) {
-			*to++ = (uint8_t)hold;
-			hold >>= 8;
-			held -= 8;
+	for (uint32_t t = 0, i = 0; t < b->thread_count; t++) {
+		uint64_t previous = min_ns;
+		for (uint32_t end = i + b->threads[t].events; i < end; i++) {
+			uint64_t delta = (b->times[i] - previous) >> b->time_unit;
+			unsigned cls = delta ? 64u - (unsigned)__builtin_clzll(delta) : 0;
+			previous = b->times[i];
+			classes[i] = (uint8_t)cls;
+			if (cls < 2)
+				continue;
+			hold |= (unsigned __int128)(delta & ((1ull << (cls - 1)) - 1)) << held;
+			held += cls - 1;
+			while (held >= 8) {
+				*to++ = (uint8_t)hold;
+				hold >>= 8;
+				held -= 8;
+			}
 		}
 	}
 	if (held)
 		*to++ = (uint8_t)hold;
 	b->column.len += b->count;
-	put_stream(p, AQ_STREAM_TIME_CLASS, AQ_ENC_BYTES, 0, 0, b->count, true);
-	bits.len = (size_t)(to - bits.data);
-	aq_buf_put(&b->column, bits.data, bits.len);
-	aq_buf_release(&bits);
+	put_stream(p, AQ_STREAM_TIME_CLASS, AQ_ENC_BYTES, 0, (uint8_t)b->time_unit, b->count, true);
+	aq_buf_put(&b->column, b->bits.data, (size_t)(to - b->bits.data));
 	put_stream(p, AQ_STREAM_TIME_BITS, AQ_ENC_BYTES, 0, 0, b->count, false);
 }
 
-/* Positions by type: a counting sort over the grouped order. start has one more element than there are types. */
+/* What is needed of the rows in the order of threads, fetched once: each row is far from the one before. */
+static void spread_rows(struct aq_chunk_builder *b)
+{
+	for (uint32_t i = 0; i < b->count; i++) {
+		const struct aq_chunk_row *row = &b->rows[b->order[i]];
+		b->times[i] = row->time_ns;
+		b->cpus[i] = row->cpu;
+		b->flags[i] = row->flags;
+		b->values[i] = row->id;
+	}
+}
+
+/*
+ * Positions by type: a counting sort over the grouped order. start has one more element than there are types. values
+ * holds ids and then indices of types.
+ */
 static uint32_t sort_by_type(struct aq_chunk_builder *b, struct aq_buf *types, uint32_t start[TYPES_MAX + 1])
 {
 	uint16_t index[AQ_EVENT_ID_MAX];
 	uint32_t count[TYPES_MAX] = { 0 }, type_count = 0;
 	memset(index, 0xff, sizeof(index));
 	for (uint32_t i = 0; i < b->count; i++) {
-		uint16_t id = b->rows[b->order[i]].id;
+		uint16_t id = (uint16_t)b->values[i];
 		if (index[id] == UINT16_MAX) {
 			index[id] = (uint16_t)type_count++;
 			aq_buf_put_u16(types, id);
@@ -355,30 +393,47 @@ static uint32_t sort_by_type(struct aq_chunk_builder *b, struct aq_buf *types, u
 	return type_count;
 }
 
+static void encode_column(struct payload *p, enum aq_stream stream, uint16_t type, uint8_t sub, const uint64_t *values, uint32_t count)
+{
+	enum aq_encoding encoding = aq_column_encode(values, count, &p->b->column);
+	put_stream(p, stream, encoding, type, sub, count, true);
+}
+
+/* Results and arguments of a type: the rows are visited once and spread over one column each. */
 static void put_type_columns(struct payload *p, uint16_t type, uint32_t from, uint32_t to)
 {
+	enum { AHEAD = 12 };
 	struct aq_chunk_builder *b = p->b;
 	const uint64_t *numbers = (const uint64_t *)(const void *)b->numbers.data;
-	const struct aq_chunk_row *first = &b->rows[b->by_type[from]];
-	const struct aq_event_schema *schema = aq_schema_event(first->id);
+	const uint32_t *rows = b->by_type + from;
+	uint16_t id = b->rows[rows[0]].id;
+	const struct aq_chunk_plan *plan = &b->plans[id];
 	uint32_t n = to - from;
-	if (!schema || schema->ret_type != AQ_TYPE_NONE) {
-		for (uint32_t i = 0; i < n; i++)
-			b->values[i] = (uint64_t)b->rows[b->by_type[from + i]].ret;
-		put_column(p, AQ_STREAM_RET, type, 0, n);
+	aq_buf_reset(&b->columns);
+	uint64_t *columns = (uint64_t *)(void *)aq_buf_reserve(&b->columns, (size_t)n * (plan->count + 1u) * sizeof(*columns));
+	if (!columns) {
+		p->failed = true;
+		return;
 	}
-	if (!schema) {
-		for (uint32_t i = 0; i < n; i++)
-			b->values[i] = b->rows[b->by_type[from + i]].nr;
-		put_column(p, AQ_STREAM_NR, type, 0, n);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct aq_chunk_row *row = &b->rows[rows[i]];
+		if (i + AHEAD < n)
+			__builtin_prefetch(&b->rows[rows[i + AHEAD]]);
+		columns[i] = (uint64_t)row->ret;
+		uint64_t *out = columns + n + i;
+		const uint64_t *in = numbers + row->numbers;
+		for (unsigned k = 0; k < plan->count; k++, out += n)
+			*out = in[k];
 	}
-	for (unsigned a = 0; a < first->number_count; a++) {
-		if (schema && !aq_type_is_stored(schema->args[a].type, b->keep_pointers))
-			continue;
+	if (plan->has_ret)
+		encode_column(p, AQ_STREAM_RET, type, 0, columns, n);
+	if (id == 0) {
 		for (uint32_t i = 0; i < n; i++)
-			b->values[i] = numbers[b->rows[b->by_type[from + i]].numbers + a];
-		put_column(p, AQ_STREAM_ARG, type, (uint8_t)a, n);
+			b->values[i] = b->rows[rows[i]].nr;
+		encode_column(p, AQ_STREAM_NR, type, 0, b->values, n);
 	}
+	for (unsigned k = 0; k < plan->count; k++)
+		encode_column(p, AQ_STREAM_ARG, type, plan->arg[k], columns + (size_t)n * (k + 1), n);
 }
 
 static void put_attr_columns(struct payload *p, uint16_t type, uint32_t from, uint32_t to)
@@ -419,7 +474,7 @@ static void put_attr_columns(struct payload *p, uint16_t type, uint32_t from, ui
 				extra_count++;
 			}
 		}
-		put_column(p, AQ_STREAM_ATTR_ID, type, (uint8_t)key, n);
+		encode_column(p, AQ_STREAM_ATTR_ID, type, (uint8_t)key, b->values, n);
 		if (extra >> key & 1) {
 			aq_buf_put(&b->column, extras.data, extras.len);
 			put_stream(p, AQ_STREAM_ATTR_EXTRA, AQ_ENC_BYTES, type, (uint8_t)key, extra_count, true);
@@ -465,6 +520,7 @@ int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_diction
 	ret_zone->dictionary_count = d->count;
 	group_by_thread(b);
 	payload_begin(&p, b, level);
+	spread_rows(b);
 	uint32_t type_count = sort_by_type(b, types, start);
 	if (types->failed)
 		return -ENOMEM;
@@ -482,12 +538,8 @@ int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_diction
 	put_stream(&p, AQ_STREAM_TYPES, AQ_ENC_BYTES, 0, 0, b->count, true);
 	put_threads(&p);
 	put_times(&p, ret_zone->min_ns);
-	for (uint32_t i = 0; i < b->count; i++)
-		b->values[i] = b->rows[b->order[i]].cpu;
-	put_column(&p, AQ_STREAM_CPU, 0, 0, b->count);
-	for (uint32_t i = 0; i < b->count; i++)
-		b->values[i] = b->rows[b->order[i]].flags;
-	put_column(&p, AQ_STREAM_FLAGS, 0, 0, b->count);
+	encode_column(&p, AQ_STREAM_CPU, 0, 0, b->cpus, b->count);
+	encode_column(&p, AQ_STREAM_FLAGS, 0, 0, b->flags, b->count);
 	for (uint32_t t = 0; t < type_count; t++)
 		put_type_columns(&p, (uint16_t)t, start[t], start[t + 1]);
 	int r = payload_end(&p, chunk);

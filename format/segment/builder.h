@@ -34,12 +34,17 @@ struct aq_chunk_row { /* one event of the open chunk */
 	uint64_t time_ns;
 	int64_t ret;
 	uint32_t thread;     /* index into threads */
-	uint32_t numbers;    /* start in the pool of numbers */
+	uint32_t numbers;    /* start in the pool of numbers: what the plan of its type keeps */
 	uint32_t attrs;      /* start in the pool of attributes */
 	uint16_t id;
 	uint16_t cpu;
 	uint32_t nr;
-	uint8_t attr_count, flags, cls, number_count;
+	uint8_t attr_count, flags, cls;
+};
+struct aq_chunk_plan { /* which arguments of a type are kept, and as what */
+	uint8_t count;
+	uint8_t arg[AQ_EVENT_MAX_ARGS], width[AQ_EVENT_MAX_ARGS]; /* enum aq_width */
+	bool has_ret;
 };
 struct aq_chunk_attr {
 	uint32_t string, true_len;
@@ -55,7 +60,7 @@ struct aq_chunk_thread {
 struct aq_chunk_builder {
 	uint32_t max_events;
 	bool keep_pointers;
-	uint64_t time_mask;
+	unsigned time_unit; /* log2 of the unit of times in ns */
 	struct aq_chunk_row *rows;
 	uint32_t count;
 	struct aq_buf numbers;  /* uint64_t */
@@ -64,13 +69,17 @@ struct aq_chunk_builder {
 	uint32_t thread_count;
 	uint32_t *thread_slots; /* index + 1 */
 	uint32_t thread_slot_count, last_thread;
+	struct aq_chunk_plan *plans; /* by event id */
 	/* scratch of an encoding */
-	uint32_t *order, *by_type;
-	uint64_t *values;
+	uint32_t *order, *by_type;   /* rows by (thread, time), and by type in that order */
+	uint64_t *values;            /* one column */
+	uint64_t *times, *cpus, *flags;  /* in the order of `order` */
+	struct aq_buf columns;       /* uint64_t: those of one type */
+	struct aq_buf bits;
 	struct aq_buf small, column, directory, frames;
 	ZSTD_CCtx *zstd;
 };
-int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events);
+int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events, bool keep_pointers);
 void aq_chunk_builder_release(struct aq_chunk_builder *b);
 /* The caller has made sure that count < max_events. -ENOMEM; nothing is half added. */
 int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, const struct aq_event *ev);

@@ -143,7 +143,11 @@ struct aq_decoded {
 	struct aq_strings *strings;  /* NULL without attributes */
 	bool attrs_lost;             /* there were some, but they can't be read */
 };
-enum aq_decode_what { AQ_DECODE_ATTRS = 1 << 8, AQ_DECODE_VALUES = 1 << 9 }; /* beside enum aq_chunk_column */
+enum aq_decode_what { /* beside enum aq_chunk_column */
+	AQ_DECODE_ATTRS = 1 << 8,
+	AQ_DECODE_VALUES = 1 << 9,
+	AQ_DECODE_COUNTS = 1 << 10, /* nothing but how many events each type has */
+};
 /* -EBADMSG: damaged (noted in the capture); -ENOMEM. */
 int aq_decode_chunk(struct aq_capture *c, uint32_t index, unsigned what, struct aq_decoded **ret_decoded, struct aq_err *err);
 void aq_decoded_free(struct aq_decoded *d);

@@ -54,16 +54,24 @@ static void put_frame(const uint64_t *values, uint32_t count, uint64_t base, uns
 	out->len += (size_t)count * width;
 }
 
+/* Bytes that zigzag varints of the differences take. */
+static uint64_t delta_size(const uint64_t *values, uint32_t count)
+{
+	uint64_t bytes = 0, previous = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		bytes += varint_bytes(aq_zigzag((int64_t)(values[i] - previous)));
+		previous = values[i];
+	}
+	return bytes;
+}
+
 enum aq_encoding aq_column_encode(const uint64_t *values, uint32_t count, struct aq_buf *out)
 {
 	int64_t low = (int64_t)values[0], high = low;
-	uint64_t delta_bytes = 0, previous = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		int64_t v = (int64_t)values[i];
 		low = v < low ? v : low;
 		high = v > high ? v : high;
-		delta_bytes += varint_bytes(aq_zigzag((int64_t)(values[i] - previous)));
-		previous = values[i];
 	}
 	uint64_t span = (uint64_t)high - (uint64_t)low;
 	if (span == 0) {
@@ -71,6 +79,7 @@ enum aq_encoding aq_column_encode(const uint64_t *values, uint32_t count, struct
 		return AQ_ENC_CONST;
 	}
 	unsigned width = width_of(span);
+	uint64_t delta_bytes = width > 1 ? delta_size(values, count) : UINT64_MAX / 4;
 	uint64_t distinct[DISTINCT_MAX];
 	uint32_t distinct_count = 0;
 	if (width > 1 && count >= DICT_COUNT_MIN && find_distinct(values, count, distinct, &distinct_count, NULL) &&
@@ -89,7 +98,7 @@ enum aq_encoding aq_column_encode(const uint64_t *values, uint32_t count, struct
 		put_frame(values, count, (uint64_t)low, width, out);
 		return AQ_ENC_FRAME;
 	}
-	previous = 0;
+	uint64_t previous = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		aq_buf_put_varint(out, aq_zigzag((int64_t)(values[i] - previous)));
 		previous = values[i];

@@ -5,17 +5,28 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "format/segment/capture.h"
 
+enum { HEAD_BYTES = 8192 }; /* read first of a payload of which only some streams are wanted */
+
 struct frame {
-	const uint8_t *stored;
-	uint32_t stored_bytes, bytes, method;
-	uint8_t *data; /* decoded; borrowed from the payload for raw frames */
+	uint64_t offset; /* in the payload */
+	uint32_t stored_bytes, bytes, method, check;
+	uint8_t *data;   /* decoded; borrowed from the payload for raw frames */
+	uint8_t *stored; /* own copy when the payload is not there as a whole */
 	bool owned;
 };
 
 struct payload { /* one parsed payload: chunk or attributes */
-	struct aq_buf buf;
+	struct aq_capture *capture;
+	const struct aq_segment *segment;
+	const struct aq_block *block;
+	struct aq_buf buf; /* all of it, or its beginning */
+	uint64_t bytes;    /* of all of it */
+	bool whole;        /* it is all there, and its checksum is right: those of the frames need no look */
 	struct aq_stream_entry *streams;
 	uint32_t stream_count, frame_count;
 	struct frame *frames;
@@ -24,9 +35,11 @@ struct payload { /* one parsed payload: chunk or attributes */
 
 static void payload_release(struct payload *p)
 {
-	for (uint32_t i = 0; i < p->frame_count && p->frames; i++)
+	for (uint32_t i = 0; i < p->frame_count && p->frames; i++) {
 		if (p->frames[i].owned)
 			free(p->frames[i].data);
+		free(p->frames[i].stored);
+	}
 	free(p->frames);
 	free(p->streams);
 	aq_buf_release(&p->buf);
@@ -66,20 +79,22 @@ static int parse_streams(struct payload *p, struct aq_bytes *d)
 	return 0;
 }
 
-static int parse_frames(struct payload *p, struct aq_bytes *d, struct aq_bytes *r)
+static int parse_frames(struct payload *p, struct aq_bytes *d, uint64_t offset)
 {
 	uint64_t raw = 0;
 	for (uint32_t i = 0; i < p->frame_count; i++) {
 		uint64_t stored = aq_bytes_varint(d), bytes = aq_bytes_varint(d);
 		p->frames[i].method = aq_bytes_u8(d);
+		p->frames[i].check = aq_bytes_u32(d);
 		raw += bytes <= AQ_CHUNK_RAW_MAX ? bytes : (uint64_t)AQ_CHUNK_RAW_MAX + 1;
 		if (d->failed || stored > UINT32_MAX || raw > AQ_CHUNK_RAW_MAX)
 			return bad(p, "its table of frames is senseless");
 		p->frames[i].stored_bytes = (uint32_t)stored;
 		p->frames[i].bytes = (uint32_t)bytes;
-		p->frames[i].stored = aq_bytes_take(r, stored);
+		p->frames[i].offset = offset;
+		offset += stored;
 	}
-	if (r->failed || d->p != d->end)
+	if (offset != p->bytes || d->p != d->end)
 		return bad(p, "its frames are cut");
 	for (uint32_t i = 0; i < p->stream_count; i++) {
 		const struct aq_stream_entry *e = &p->streams[i];
@@ -89,7 +104,7 @@ static int parse_frames(struct payload *p, struct aq_bytes *d, struct aq_bytes *
 	return 0;
 }
 
-static int parse_directory(struct payload *p, struct aq_bytes d, struct aq_bytes *r)
+static int parse_directory(struct payload *p, struct aq_bytes d, uint64_t frames_offset)
 {
 	uint64_t streams = aq_bytes_varint(&d), frames = aq_bytes_varint(&d);
 	if (d.failed || streams > AQ_CHUNK_STREAMS_MAX || frames == 0 || frames > AQ_CHUNK_FRAMES_MAX ||
@@ -102,23 +117,84 @@ static int parse_directory(struct payload *p, struct aq_bytes d, struct aq_bytes
 	p->stream_count = (uint32_t)streams;
 	p->frame_count = (uint32_t)frames;
 	int e = parse_streams(p, &d);
-	return e < 0 ? e : parse_frames(p, &d, r);
+	return e < 0 ? e : parse_frames(p, &d, frames_offset);
 }
 
-/* Directory and frame table at r, then the frames. */
-static int parse(struct payload *p, struct aq_bytes *r)
+/* The first n bytes of a payload that is not there as a whole. */
+static int more(struct payload *p, size_t n)
 {
-	uint32_t stored = aq_bytes_u32(r), bytes = aq_bytes_u32(r);
-	const uint8_t *data = aq_bytes_take(r, stored);
-	if (!data || bytes > AQ_DIRECTORY_BYTES_MAX || ZSTD_getFrameContentSize(data, stored) != bytes)
+	size_t have = p->buf.len;
+	if (n <= have)
+		return 0;
+	if (n > p->bytes)
+		return bad(p, "its directory is cut");
+	uint8_t *to = aq_buf_reserve(&p->buf, n - have);
+	if (!to)
+		return -ENOMEM;
+	if (aq_segment_read(p->segment, to, n - have, p->block->offset + AQ_BLOCK_HEADER_BYTES + have) < 0)
+		return bad(p, "could not be read");
+	p->buf.len = n;
+	return 0;
+}
+
+static int payload_load(struct payload *p, struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, bool whole)
+{
+	p->capture = c;
+	p->segment = s;
+	p->block = block;
+	p->bytes = block->payload_bytes;
+	p->whole = whole || block->payload_bytes <= HEAD_BYTES;
+	if (!p->whole)
+		return more(p, HEAD_BYTES);
+	int r = aq_block_load(c, s, block, &p->buf, p->why);
+	p->bytes = p->buf.len;
+	return r;
+}
+
+/* The directory, which stands `at` bytes into the payload, behind the zone map if there is one. */
+static int parse(struct payload *p, size_t at)
+{
+	int e = more(p, at + AQ_DIRECTORY_HEAD_BYTES);
+	if (e < 0)
+		return e;
+	struct aq_bytes r = aq_bytes_of(p->buf.data + at, AQ_DIRECTORY_HEAD_BYTES);
+	uint32_t stored = aq_bytes_u32(&r), bytes = aq_bytes_u32(&r);
+	uint64_t check = aq_bytes_u64(&r);
+	size_t start = at + AQ_DIRECTORY_HEAD_BYTES;
+	e = more(p, start + stored);
+	if (e < 0)
+		return e;
+	if (!p->whole && aq_directory_check(p->buf.data, at, p->buf.data + start, stored) != check)
+		return bad(p, "the checksum of its directory is wrong");
+	const uint8_t *data = p->buf.data + start;
+	if (bytes > AQ_DIRECTORY_BYTES_MAX || ZSTD_getFrameContentSize(data, stored) != bytes)
 		return bad(p, "its directory is cut");
 	uint8_t *raw = malloc((size_t)bytes + 1);
 	if (!raw)
 		return -ENOMEM;
-	int e = ZSTD_decompress(raw, bytes, data, stored) == bytes ? parse_directory(p, aq_bytes_of(raw, bytes), r) :
-								     bad(p, "its directory can't be decompressed");
+	e = ZSTD_decompress(raw, bytes, data, stored) == bytes ? parse_directory(p, aq_bytes_of(raw, bytes), start + stored) :
+								 bad(p, "its directory can't be decompressed");
 	free(raw);
 	return e;
+}
+
+/* What is stored of a frame. */
+static int frame_stored(struct payload *p, struct frame *f, const uint8_t **ret_data)
+{
+	if (f->offset + f->stored_bytes <= p->buf.len) {
+		*ret_data = p->buf.data + f->offset;
+	} else {
+		free(f->stored);
+		f->stored = malloc((size_t)f->stored_bytes + 1);
+		if (!f->stored)
+			return -ENOMEM;
+		if (aq_segment_read(p->segment, f->stored, f->stored_bytes, p->block->offset + AQ_BLOCK_HEADER_BYTES + f->offset) < 0)
+			return bad(p, "could not be read");
+		*ret_data = f->stored;
+	}
+	if (!p->whole && (uint32_t)XXH3_64bits(*ret_data, f->stored_bytes) != f->check)
+		return bad(p, "the checksum of a frame is wrong");
+	return 0;
 }
 
 /* The bytes of a stream, decompressing its frame when it is needed for the first time. */
@@ -126,18 +202,22 @@ static int stream_bytes(struct payload *p, const struct aq_stream_entry *e, cons
 {
 	struct frame *f = &p->frames[e->frame];
 	if (!f->data) {
+		const uint8_t *stored;
+		int r = frame_stored(p, f, &stored);
+		if (r < 0)
+			return r;
 		if (f->method == AQ_FRAME_RAW) {
 			if (f->bytes != f->stored_bytes)
 				return bad(p, "a frame has two lengths");
-			f->data = (uint8_t *)f->stored;
+			f->data = (uint8_t *)stored;
 		} else if (f->method == AQ_FRAME_ZSTD) {
-			if (ZSTD_getFrameContentSize(f->stored, f->stored_bytes) != f->bytes)
+			if (ZSTD_getFrameContentSize(stored, f->stored_bytes) != f->bytes)
 				return bad(p, "a frame has two lengths");
 			f->data = malloc((size_t)f->bytes + 1);
 			if (!f->data)
 				return -ENOMEM;
 			f->owned = true;
-			size_t n = ZSTD_decompress(f->data, f->bytes, f->stored, f->stored_bytes);
+			size_t n = ZSTD_decompress(f->data, f->bytes, stored, f->stored_bytes);
 			if (ZSTD_isError(n) || n != f->bytes)
 				return bad(p, "a frame can't be decompressed");
 		} else {
@@ -175,21 +255,65 @@ static const struct aq_stream_entry *find(const struct payload *p, enum aq_strea
 	return NULL;
 }
 
-static int decode_types(struct payload *p, struct aq_decoded *d)
+/* The stream of types: one byte for each event, or two planes. */
+static int type_bytes(struct payload *p, const struct aq_decoded *d, const uint8_t **ret_data)
 {
 	const struct aq_stream_entry *e = find(p, AQ_STREAM_TYPES);
-	const uint8_t *data;
 	if (!e || e->bytes != d->events * (d->type_count > 256 ? 2u : 1u))
 		return bad(p, "there is no stream of types");
-	int r = stream_bytes(p, e, &data);
+	return stream_bytes(p, e, ret_data);
+}
+
+static int decode_types(struct payload *p, struct aq_decoded *d)
+{
+	const uint8_t *data;
+	unsigned highest = 0;
+	int r = type_bytes(p, d, &data);
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; i < d->events; i++) {
-		unsigned type = data[i] | (d->type_count > 256 ? (unsigned)data[d->events + i] << 8 : 0);
-		if (type >= d->type_count)
+	for (uint32_t i = 0; i < d->events; i++)
+		d->type[i] = data[i];
+	for (uint32_t i = 0; d->type_count > 256 && i < d->events; i++)
+		d->type[i] |= (uint16_t)(data[d->events + i] << 8);
+	for (uint32_t i = 0; i < d->events; i++)
+		highest = d->type[i] > highest ? d->type[i] : highest;
+	if (highest >= d->type_count)
+		return bad(p, "an event has a type that the chunk does not list");
+	for (uint32_t i = 0; d->ordinal && i < d->events; i++)
+		d->ordinal[i] = d->types[d->type[i]].events++;
+	return 0;
+}
+
+/* How many events each type has, without looking at which those are. */
+static int count_types(struct payload *p, struct aq_decoded *d)
+{
+	enum { TABLES = 4 }; /* neighbours are often of one type: they go to different counters */
+	uint32_t counts[TABLES][256] = { { 0 } };
+	const uint8_t *data;
+	uint32_t i = 0;
+	int r = type_bytes(p, d, &data);
+	if (r < 0)
+		return r;
+	if (d->type_count > 256) {
+		for (; i < d->events; i++) {
+			unsigned type = data[i] | (unsigned)data[d->events + i] << 8;
+			if (type >= d->type_count)
+				return bad(p, "an event has a type that the chunk does not list");
+			d->types[type].events++;
+		}
+		return 0;
+	}
+	for (; i + TABLES <= d->events; i += TABLES)
+		for (unsigned k = 0; k < TABLES; k++)
+			counts[k][data[i + k]]++;
+	for (; i < d->events; i++)
+		counts[0][data[i]]++;
+	for (unsigned type = 0; type < 256; type++) {
+		uint32_t n = counts[0][type] + counts[1][type] + counts[2][type] + counts[3][type];
+		if (type < d->type_count)
+			d->types[type].events = n;
+		else if (n)
 			return bad(p, "an event has a type that the chunk does not list");
-		d->type[i] = (uint16_t)type;
-		d->ordinal[i] = d->types[type].events++;
 	}
 	return 0;
 }
@@ -232,8 +356,9 @@ static int decode_times(struct payload *p, struct aq_decoded *d, const uint32_t 
 {
 	const struct aq_stream_entry *e = find(p, AQ_STREAM_TIME_CLASS), *b = find(p, AQ_STREAM_TIME_BITS);
 	const uint8_t *classes, *bits;
-	if (!e || !b || e->bytes != d->events)
+	if (!e || !b || e->bytes != d->events || e->sub > AQ_TIME_UNIT_MAX)
 		return bad(p, "there is no stream of times");
+	unsigned unit = e->sub;
 	int r = stream_bytes(p, e, &classes);
 	r = r < 0 ? r : stream_bytes(p, b, &bits);
 	if (r < 0)
@@ -261,9 +386,9 @@ static int decode_times(struct payload *p, struct aq_decoded *d, const uint32_t 
 				hold >>= cls - 1;
 				held -= cls - 1;
 			}
-			time += delta;
-			if (time < min_ns || time > max_ns || delta > max_ns)
+			if (delta > (max_ns - time) >> unit)
 				return bad(p, "a time lies outside of the chunk");
+			time += delta << unit;
 			d->time_ns[i] = time;
 		}
 	}
@@ -340,16 +465,20 @@ static int decode_attrs(struct payload *p, struct aq_decoded *d)
 	return r;
 }
 
-static int allocate(struct aq_decoded *d, const struct aq_zone *z)
+static int allocate(struct aq_decoded *d, const struct aq_zone *z, unsigned what)
 {
 	d->events = z->events;
 	d->type_count = z->type_count;
 	d->types = calloc(z->type_count, sizeof(*d->types));
-	d->type = malloc(z->events * sizeof(*d->type));
-	d->thread = malloc(z->events * sizeof(*d->thread));
-	d->ordinal = malloc(z->events * sizeof(*d->ordinal));
-	d->time_ns = malloc(z->events * sizeof(*d->time_ns));
-	if (!d->types || !d->type || !d->thread || !d->ordinal || !d->time_ns)
+	if (!d->types)
+		return -ENOMEM;
+	if (!(what & AQ_DECODE_COUNTS) && !(d->type = malloc(z->events * sizeof(*d->type))))
+		return -ENOMEM;
+	if ((what & (AQ_COL_THREAD | AQ_COL_TIME)) && !(d->thread = malloc(z->events * sizeof(*d->thread))))
+		return -ENOMEM;
+	if ((what & AQ_COL_TIME) && !(d->time_ns = malloc(z->events * sizeof(*d->time_ns))))
+		return -ENOMEM;
+	if ((what & (AQ_COL_RET | AQ_DECODE_VALUES | AQ_DECODE_ATTRS)) && !(d->ordinal = malloc(z->events * sizeof(*d->ordinal))))
 		return -ENOMEM;
 	for (uint32_t t = 0; t < z->type_count; t++) {
 		struct aq_chunk_type *type = &d->types[t];
@@ -366,15 +495,15 @@ static int decode(struct aq_capture *c, uint32_t index, unsigned what, struct aq
 	const struct aq_chunk_ref *ref = &c->refs[index];
 	const struct aq_segment *s = &c->segments[c->chunks[index].segment];
 	struct aq_zone zone;
-	int r = aq_block_load(c, s, &ref->chunk, &main->buf, main->why);
+	int r = payload_load(main, c, s, &ref->chunk, what & AQ_DECODE_VALUES);
 	if (r < 0)
 		return r;
 	struct aq_bytes b = aq_bytes_of(main->buf.data, main->buf.len);
 	if (!aq_zone_read(&b, &zone) || zone.events != c->chunks[index].events)
 		return bad(main, "its zone map is senseless");
-	r = allocate(d, &zone);
-	r = r < 0 ? r : parse(main, &b);
-	r = r < 0 ? r : decode_types(main, d);
+	r = allocate(d, &zone, what);
+	r = r < 0 ? r : parse(main, (size_t)(b.p - main->buf.data));
+	r = r < 0 ? r : what & AQ_DECODE_COUNTS ? count_types(main, d) : decode_types(main, d);
 	if (r == 0 && (what & (AQ_COL_THREAD | AQ_COL_TIME)))
 		r = decode_threads(main, d, ret_runs);
 	if (r == 0 && (what & AQ_COL_TIME))
@@ -388,11 +517,8 @@ static int decode(struct aq_capture *c, uint32_t index, unsigned what, struct aq
 		r = decode_values(main, d);
 	d->attrs_lost = ref->attrs_lost;
 	if (r == 0 && (what & AQ_DECODE_ATTRS) && ref->attrs.kind) {
-		r = aq_block_load(c, s, &ref->attrs, &attrs->buf, attrs->why);
-		if (r == 0) {
-			b = aq_bytes_of(attrs->buf.data, attrs->buf.len);
-			r = parse(attrs, &b);
-		}
+		r = payload_load(attrs, c, s, &ref->attrs, true);
+		r = r < 0 ? r : parse(attrs, 0);
 		r = r < 0 ? r : decode_attrs(attrs, d);
 		if (r == -EBADMSG) { /* the numbers are whole: go on without the texts */
 			aq_capture_damage(c, s, ref->attrs.offset, AQ_BLOCK_HEADER_BYTES + ref->attrs.payload_bytes, zone.min_ns,

@@ -262,18 +262,17 @@ int aq_chunk_load(struct aq_capture *c, uint32_t index, unsigned columns, struct
 		ok = (o->ret = malloc(n * sizeof(*o->ret))) != NULL;
 	if (ok && (columns & AQ_COL_THREAD))
 		ok = (o->pid = malloc(n * sizeof(*o->pid))) && (o->tid = malloc(n * sizeof(*o->tid)));
-	for (uint32_t i = 0; ok && i < n; i++) {
+	for (uint32_t i = 0; ok && o->id && i < n; i++)
+		o->id[i] = d->types[d->type[i]].schema ? d->types[d->type[i]].id : 0;
+	for (uint32_t i = 0; ok && o->cpu && i < n; i++)
+		o->cpu[i] = (uint16_t)d->cpu[i];
+	for (uint32_t i = 0; ok && o->ret && i < n; i++) {
 		const struct aq_chunk_type *type = &d->types[d->type[i]];
-		if (o->id)
-			o->id[i] = type->schema ? type->id : 0;
-		if (o->cpu)
-			o->cpu[i] = (uint16_t)d->cpu[i];
-		if (o->ret)
-			o->ret[i] = type->ret ? (int64_t)type->ret[d->ordinal[i]] : 0;
-		if (o->pid) {
-			o->pid[i] = d->threads[d->thread[i]].pid;
-			o->tid[i] = d->threads[d->thread[i]].tid;
-		}
+		o->ret[i] = type->ret ? (int64_t)type->ret[d->ordinal[i]] : 0;
+	}
+	for (uint32_t i = 0; ok && o->pid && i < n; i++) {
+		o->pid[i] = d->threads[d->thread[i]].pid;
+		o->tid[i] = d->threads[d->thread[i]].tid;
 	}
 	if (ok && (columns & AQ_COL_TIME)) {
 		o->time_ns = d->time_ns;
@@ -287,6 +286,20 @@ int aq_chunk_load(struct aq_capture *c, uint32_t index, unsigned columns, struct
 	}
 	o->public = (struct aq_chunk){ n, o->id, o->time_ns, o->pid, o->tid, o->cpu, o->ret };
 	*ret_chunk = &o->public;
+	return 0;
+}
+
+int aq_chunk_count(struct aq_capture *c, uint32_t index, uint64_t *by_id, struct aq_err *err)
+{
+	struct aq_decoded *d = NULL;
+	if (index >= c->chunk_count)
+		return aq_err_set(err, -EINVAL, "there is no chunk %u", index);
+	int r = aq_decode_chunk(c, index, AQ_DECODE_COUNTS, &d, err);
+	if (r < 0)
+		return r;
+	for (uint32_t t = 0; t < d->type_count; t++)
+		by_id[d->types[t].schema ? d->types[t].id : 0] += d->types[t].events;
+	aq_decoded_free(d);
 	return 0;
 }
 

@@ -38,6 +38,16 @@ bool aq_block_header_read(const uint8_t *h, struct aq_block *ret)
 	return aq_bytes_u64(&r) == XXH3_64bits(h, 72) && ret->payload_bytes <= AQ_BLOCK_PAYLOAD_MAX;
 }
 
+uint64_t aq_directory_check(const void *before, size_t before_bytes, const void *directory, size_t directory_bytes)
+{
+	XXH3_state_t state;
+	XXH3_INITSTATE(&state);
+	XXH3_64bits_reset(&state);
+	XXH3_64bits_update(&state, before, before_bytes);
+	XXH3_64bits_update(&state, directory, directory_bytes);
+	return XXH3_64bits_digest(&state);
+}
+
 void aq_zone_write(struct aq_buf *b, const struct aq_zone *z)
 {
 	aq_buf_put_u32(b, z->events);
@@ -72,39 +82,29 @@ bool aq_zone_read(struct aq_bytes *r, struct aq_zone *ret)
 	       ret->min_ns <= ret->max_ns;
 }
 
-bool aq_type_is_stored(enum aq_type type, bool keep_pointers)
+enum aq_width aq_type_width(enum aq_type type, bool keep_pointers)
 {
 	switch (type) {
 	case AQ_TYPE_PTR:
-		return keep_pointers;
+		return keep_pointers ? AQ_WIDTH_64 : AQ_WIDTH_NONE;
 	case AQ_TYPE_PATH:
 	case AQ_TYPE_STRING:
 	case AQ_TYPE_STRVEC:
 	case AQ_TYPE_SOCKADDR:
-		return false;
-	default:
-		return true;
-	}
-}
-
-uint64_t aq_normalise(enum aq_type type, uint64_t value, bool keep_pointers)
-{
-	if (!aq_type_is_stored(type, keep_pointers))
-		return 0;
-	switch (type) {
+		return AQ_WIDTH_NONE;
 	case AQ_TYPE_FD:
 	case AQ_TYPE_INT:
 	case AQ_TYPE_PID:
 	case AQ_TYPE_SIGNAL:
-		return (uint64_t)(int64_t)(int32_t)value;
+		return AQ_WIDTH_S32;
 	case AQ_TYPE_UINT:
 	case AQ_TYPE_MODE:
 	case AQ_TYPE_UID:
 	case AQ_TYPE_GID:
 	case AQ_TYPE_ENUM:
-		return (uint32_t)value;
+		return AQ_WIDTH_U32;
 	default:
-		return value;
+		return AQ_WIDTH_64;
 	}
 }
 

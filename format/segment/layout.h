@@ -65,7 +65,7 @@ enum aq_fact_key {
 enum aq_stream {
 	AQ_STREAM_THREADS = 1,    /* table of thread contexts with run lengths */
 	AQ_STREAM_TYPES = 2,      /* index into the chunk's type table, per event */
-	AQ_STREAM_TIME_CLASS = 3, /* bits of the time since the thread's previous event */
+	AQ_STREAM_TIME_CLASS = 3, /* bits of the time since the thread's previous event; sub: log2 of its unit in ns */
 	AQ_STREAM_TIME_BITS = 4,  /* those bits below the leading one, packed */
 	AQ_STREAM_CPU = 5,
 	AQ_STREAM_FLAGS = 6,
@@ -100,8 +100,12 @@ enum {
 	AQ_CHUNK_FRAMES_MAX = 65535,
 	AQ_DIRECTORY_BYTES_MAX = 4 << 20,
 	AQ_STREAM_ENTRY_MIN = 7, /* bytes on disk */
-	AQ_FRAME_ENTRY_MIN = 3,
+	AQ_FRAME_ENTRY_MIN = 7,
+	AQ_DIRECTORY_HEAD_BYTES = 16, /* two lengths and a checksum */
+	AQ_TIME_UNIT_MAX = 32,
 };
+/* xxh3 of what stands before a directory's checksum in its payload (zone map), and of the directory as stored. */
+uint64_t aq_directory_check(const void *before, size_t before_bytes, const void *directory, size_t directory_bytes);
 
 /* Zone map of a chunk: opens its payload and stands in the footer too. */
 struct aq_zone {
@@ -124,8 +128,13 @@ static inline bool aq_event_is_made(uint16_t id)
 }
 
 /* What of a number is kept: 32-bit types lose a register's upper half, pointers what policy drops. */
-uint64_t aq_normalise(enum aq_type type, uint64_t value, bool keep_pointers);
-bool aq_type_is_stored(enum aq_type type, bool keep_pointers);
+enum aq_width { AQ_WIDTH_NONE, AQ_WIDTH_S32, AQ_WIDTH_U32, AQ_WIDTH_64 };
+enum aq_width aq_type_width(enum aq_type type, bool keep_pointers);
+static inline uint64_t aq_normalise(enum aq_width width, uint64_t value)
+{
+	return width == AQ_WIDTH_64 ? value : width == AQ_WIDTH_S32 ? (uint64_t)(int64_t)(int32_t)value :
+	       width == AQ_WIDTH_U32 ? (uint32_t)value : 0;
+}
 
 /* Columns of values. encode appends to out and says which encoding it chose. */
 enum aq_encoding aq_column_encode(const uint64_t *values, uint32_t count, struct aq_buf *out);

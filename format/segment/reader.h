@@ -103,6 +103,8 @@ struct aq_chunk {
 int aq_chunk_load(struct aq_capture *c, uint32_t index, unsigned columns, struct aq_chunk **ret_chunk,
 		  struct aq_err *err);
 void aq_chunk_free(struct aq_chunk *chunk);
+/* Adds the events of a chunk to by_id[AQ_EVENT_ID_MAX]; faster than loading their ids. Errors as those of aq_chunk_load. */
+int aq_chunk_count(struct aq_capture *c, uint32_t index, uint64_t *by_id, struct aq_err *err);
 
 /* Checks everything: structure, checksums, decodes every event, counts by cpu and class against the ledger. */
 struct aq_verify_result {

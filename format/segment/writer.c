@@ -218,11 +218,10 @@ static int init(struct aq_capture_writer *w, const char *path, const struct aq_c
 	aq_buf_init(&w->types, AQ_EVENT_ID_MAX * 2);
 	aq_buf_init(&w->footer, AQ_BLOCK_PAYLOAD_MAX);
 	aq_buf_init(&w->gaps, AQ_BLOCK_PAYLOAD_MAX / 4);
-	if (aq_dictionary_init(&w->dictionary) < 0 || aq_chunk_builder_init(&w->builder, w->options.chunk_events) < 0)
+	if (aq_dictionary_init(&w->dictionary) < 0 || aq_chunk_builder_init(&w->builder, w->options.chunk_events, w->options.keep_pointers) < 0)
 		return -ENOMEM;
-	w->builder.keep_pointers = w->options.keep_pointers;
 	if (w->options.time_resolution_ns > 1)
-		w->builder.time_mask = ~((uint64_t)w->options.time_resolution_ns - 1);
+		w->builder.time_unit = (unsigned)__builtin_ctz(w->options.time_resolution_ns);
 	return 0;
 }
 

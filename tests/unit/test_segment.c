@@ -134,7 +134,7 @@ static void check_same(const struct made *m, const struct aq_event *got, bool po
 	AQ_CHECK(got->ret == (!schema || schema->ret_type != AQ_TYPE_NONE ? ev->ret : 0));
 	AQ_CHECK_EQ_INT(got->arg_count, ev->arg_count);
 	for (unsigned i = 0; i < ev->arg_count; i++)
-		AQ_CHECK_EQ_U64(got->args[i], schema ? aq_normalise(schema->args[i].type, ev->args[i], pointers) : ev->args[i]);
+		AQ_CHECK_EQ_U64(got->args[i], schema ? aq_normalise(aq_type_width(schema->args[i].type, pointers), ev->args[i]) : ev->args[i]);
 	AQ_CHECK_EQ_INT(got->attr_count, ev->attr_count);
 	for (unsigned i = 0; i < ev->attr_count; i++) {
 		const struct aq_attr *a = aq_event_attr(got, ev->attrs[i].key);
