@@ -93,6 +93,17 @@ int aq_query_new(struct aq_capture *c, const struct aq_query_options *options, s
 	return 0;
 }
 
+int aq_query_is_local(const struct aq_query_options *options, bool *ret_local, struct aq_err *err)
+{
+	struct aq_query *q = calloc(1, sizeof(*q));
+	int r = q ? compile_parts(q, options, err) : aq_err_set(err, -ENOMEM, "no memory for a query");
+
+	if (r == 0)
+		*ret_local = !(q->needs & (AQ_NEED_PROC | AQ_NEED_FD | AQ_NEED_CGROUP | AQ_NEED_FACTS | AQ_NEED_NUM));
+	aq_query_free(q);
+	return r;
+}
+
 void aq_query_free(struct aq_query *q)
 {
 	if (!q)

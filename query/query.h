@@ -30,6 +30,11 @@ struct aq_query_options {              /* borrowed during aq_query_new only; zer
 int aq_query_new(struct aq_capture *c, const struct aq_query_options *options, struct aq_query **ret_query,
 		 struct aq_err *err);
 void aq_query_free(struct aq_query *q); /* NULL allowed */
+/*
+ * Whether a question is about the events of its window alone: nothing that happened before or after changes the answer,
+ * so that the rest of the capture need not be opened (aq_open_options.window). Errors as those of aq_query_new.
+ */
+int aq_query_is_local(const struct aq_query_options *options, bool *ret_local, struct aq_err *err);
 
 /* 1: *ret_row is the next row, borrowed until the next call; 0: end; negative: error. */
 int aq_query_next(struct aq_query *q, struct aq_row **ret_row, struct aq_err *err);

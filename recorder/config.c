@@ -29,7 +29,7 @@ static const char help_text[] =
 	"\n"
 	"The capture\n"
 	"  -o, --output DIR      folder to make (default: ./HOST-YYYYmmdd-HHMMSS.aquila); it must not exist\n"
-	"      --segment-size S  a new segment beyond this size (default: 1G; 0: never)\n"
+	"      --segment-size S  a new segment beyond this size (default: 256M; 0: never)\n"
 	"      --segment-age T   a new segment beyond this age (default: 0: never)\n"
 	"      --flush-interval T  write an open chunk out when it is older: what a crash can cost (default: 1s;\n"
 	"                        0: only full chunks, which is smallest)\n"
@@ -355,7 +355,7 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 		.action = AQ_ACTION_RECORD,
 		.ring_bytes = 64u << 20,
 		.spool_bytes = 256u << 20,
-		.segment_bytes = 1ull << 30,
+		.segment_bytes = 256ull << 20,
 		.flush_ns = 1000000000,
 		.zstd_level = 1,
 		.time_resolution_ns = 1,

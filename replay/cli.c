@@ -85,6 +85,26 @@ int aq_open(const struct aq_options *options, struct aq_capture **ret_capture)
 	return aq_capture_open(options->capture, ret_capture, &err) < 0 ? aq_fail(&err) : 0;
 }
 
+/* A little more than what is asked for: with all clocks known, the same time on the wall can be another one on this clock. */
+static int window(void *user, const struct aq_capture *c, uint64_t *ret_from_ns, uint64_t *ret_to_ns, struct aq_err *err)
+{
+	const uint64_t margin_ns = 60ull * 1000000000;
+	uint64_t from, to;
+	if (aq_options_window(user, c, &from, &to, err) < 0)
+		from = to = 0; /* said when the capture is open */
+	*ret_from_ns = from > margin_ns ? from - margin_ns : 0;
+	*ret_to_ns = to != 0 && to < UINT64_MAX - margin_ns ? to + margin_ns : UINT64_MAX;
+	return 0;
+}
+
+int aq_open_window(const struct aq_options *options, struct aq_capture **ret_capture)
+{
+	const struct aq_open_options open = { .window = window, .user = (void *)options };
+	struct aq_err err = { 0 };
+
+	return aq_capture_open_with(options->capture, &open, ret_capture, &err) < 0 ? aq_fail(&err) : 0;
+}
+
 /* What a failed write makes of the exit status. A reader that went away ends this program as it ends any filter. */
 static int written(struct aq_out *out, int status)
 {

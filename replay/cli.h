@@ -35,6 +35,8 @@ int aq_check_expressions(const char *command, const char *filter, const char *co
 
 /* Opens options->capture; "-" is refused. 0, or an exit status after saying what is wrong. */
 int aq_open(const struct aq_options *options, struct aq_capture **ret_capture);
+/* The same, for a question about its window alone: of the rest no more than totals is read. */
+int aq_open_window(const struct aq_options *options, struct aq_capture **ret_capture);
 
 /* Ends an answer: flushes out, prints the verdict's line on stderr (unless quiet), gives the exit status. */
 int aq_finish(struct aq_out *out, const struct aq_verdict *verdict, bool quiet);

@@ -179,13 +179,17 @@ static int query(const struct aq_command *command, const struct aq_options *o)
 	struct aq_query *q = NULL;
 	struct aq_err err = { 0 };
 	int status = check_usage(command, o);
+	bool local = false;
 
-	if (status == 0)
-		status = aq_open(o, &c);
 	if (status != 0)
 		return status;
 	if (!o->count && o->field_count == 0)
 		options.needs = printer_of(o->format)->needs;
+	if (aq_query_is_local(&options, &local, &err) < 0)
+		return aq_fail(&err);
+	status = local ? aq_open_window(o, &c) : aq_open(o, &c);
+	if (status != 0)
+		return status;
 	if (aq_options_window(o, c, &options.from_ns, &options.to_ns, &err) < 0)
 		status = aq_fail_usage(command->name, &err);
 	else if (aq_query_new(c, &options, &q, &err) < 0)

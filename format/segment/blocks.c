@@ -47,6 +47,11 @@ int aq_block_load(struct aq_capture *c, const struct aq_segment *s, const struct
 		  char why[128])
 {
 	static const uint8_t zeros[8];
+	struct aq_block full = *block;
+	if (block->bare && !aq_block_complete(s, &full)) {
+		snprintf(why, 128, "its header is damaged");
+		return -EBADMSG;
+	}
 	size_t n = block->payload_bytes, pad = -n & 7;
 	aq_buf_reset(out);
 	uint8_t *to = aq_buf_reserve(out, n + pad);
@@ -60,7 +65,7 @@ int aq_block_load(struct aq_capture *c, const struct aq_segment *s, const struct
 		snprintf(why, 128, "could not be read: %s", r == -ENODATA ? "the file ends within it" : strerror(-r));
 		return -EBADMSG;
 	}
-	if (XXH3_64bits(to, n) != block->payload_hash) {
+	if (XXH3_64bits(to, n) != full.payload_hash) {
 		snprintf(why, 128, "its checksum is wrong");
 		return -EBADMSG;
 	}
@@ -79,6 +84,16 @@ bool aq_block_at(const struct aq_segment *s, uint64_t offset, struct aq_block *r
 		return false;
 	block.offset = offset;
 	*ret_block = block;
+	return true;
+}
+
+bool aq_block_complete(const struct aq_segment *s, struct aq_block *block)
+{
+	struct aq_block full;
+	if (!aq_block_at(s, block->offset, &full) || full.kind != block->kind || full.flags != block->flags ||
+	    full.number != block->number || full.payload_bytes != block->payload_bytes)
+		return false;
+	*block = full;
 	return true;
 }
 

@@ -27,6 +27,9 @@ struct aq_segment {
 	struct aq_dictionary_ref *dictionaries;
 	size_t dictionary_count;
 	uint64_t first_ns, last_ns; /* proofs of life: events of any kind, clocks; last_ns 0: none */
+	uint64_t footer_offset;
+	bool has_summary;
+	struct aq_footer_summary summary;
 	bool ended;                 /* its last ledger was read: no event follows */
 	bool footer_seen;
 	bool dictionaries_checked;
@@ -92,6 +95,8 @@ int aq_capture_take_block(struct aq_capture *c, uint32_t segment, const struct a
 			  struct aq_buf *buf);
 /* Texts of the header into info; those that are missing become "". */
 int aq_capture_take_facts(struct aq_capture *c);
+/* The totals of a segment of which nothing else is read. */
+int aq_capture_take_summary(struct aq_capture *c, uint32_t segment, const struct aq_footer_summary *summary);
 
 /* Exactly n bytes at offset. -ENODATA: the file ends before. */
 int aq_segment_read(const struct aq_segment *s, void *to, size_t n, uint64_t offset);
@@ -100,6 +105,8 @@ int aq_block_load(struct aq_capture *c, const struct aq_segment *s, const struct
 		  char why[128]);
 /* The block whose header stands at offset; false if none does. */
 bool aq_block_at(const struct aq_segment *s, uint64_t offset, struct aq_block *ret_block);
+/* Reads the header of a bare block; false if it is damaged, or says something else than the footer. */
+bool aq_block_complete(const struct aq_segment *s, struct aq_block *block);
 /* All blocks by their headers, in the order of the file; what is no block, or out of order, is told to damage. */
 int aq_segment_walk(const struct aq_segment *s, int (*take)(void *user, const struct aq_block *block),
 		    void (*damage)(void *user, uint64_t offset, uint64_t bytes, const char *text), void *user);

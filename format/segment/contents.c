@@ -7,7 +7,7 @@
 
 #include "format/segment/capture.h"
 
-enum { CHUNKS_MAX = 50000000, GAPS_MAX = 4000000 };
+enum { CHUNKS_MAX = 50000000, GAPS_MAX = 4000000, LEDGER_ROW_MIN = 7 };
 
 /* One more element in a growing array, zeroed; NULL without memory or beyond max. */
 static void *push(void **array, size_t *count, size_t *capacity, size_t size, size_t max)
@@ -170,26 +170,39 @@ static int add_chunk(struct aq_capture *c, uint32_t segment, const struct aq_blo
 	return 0;
 }
 
+static int add_clocks(struct aq_capture *c, uint64_t boot_ns, uint64_t real_ns)
+{
+	struct aq_clock_pair *pair = push((void **)&c->clocks, &c->clock_count, &c->clock_capacity, sizeof(*pair), CHUNKS_MAX);
+	if (!pair)
+		return -ENOMEM;
+	*pair = (struct aq_clock_pair){ boot_ns, real_ns };
+	return 0;
+}
+
 static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *r)
 {
 	uint64_t boot_ns = aq_bytes_u64(r), real_ns = aq_bytes_u64(r);
 	uint32_t row_count = aq_bytes_u32(r), gap_count = aq_bytes_u32(r);
 	uint32_t flags = aq_bytes_u32(r);
 	aq_bytes_u32(r);
-	if (r->failed || row_count > aq_bytes_left(r) / 48)
+	if (r->failed || row_count > aq_bytes_left(r) / LEDGER_ROW_MIN)
 		return -EBADMSG;
 	struct aq_ledger_row *rows = calloc((size_t)row_count + 1, sizeof(*rows));
 	if (!rows)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < row_count; i++) {
-		rows[i].cpu = aq_bytes_u16(r);
+		uint64_t cpu = aq_bytes_varint(r);
+		rows[i].cpu = (uint16_t)cpu;
 		rows[i].cls = aq_bytes_u8(r);
-		aq_bytes_take(r, 5);
-		rows[i].produced = aq_bytes_u64(r);
-		rows[i].stored = aq_bytes_u64(r);
-		rows[i].lost = aq_bytes_u64(r);
-		rows[i].policy = aq_bytes_u64(r);
-		rows[i].degraded = aq_bytes_u64(r);
+		rows[i].produced = aq_bytes_varint(r);
+		rows[i].stored = aq_bytes_varint(r);
+		rows[i].lost = aq_bytes_varint(r);
+		rows[i].policy = aq_bytes_varint(r);
+		rows[i].degraded = aq_bytes_varint(r);
+		if (cpu > UINT16_MAX || r->failed) {
+			free(rows);
+			return -EBADMSG;
+		}
 	}
 	if (row_count) {
 		free(c->rows);
@@ -199,11 +212,8 @@ static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *
 		free(rows);
 	}
 	if (boot_ns) {
-		struct aq_clock_pair *pair =
-			push((void **)&c->clocks, &c->clock_count, &c->clock_capacity, sizeof(*pair), CHUNKS_MAX);
-		if (!pair)
+		if (add_clocks(c, boot_ns, real_ns) < 0)
 			return -ENOMEM;
-		*pair = (struct aq_clock_pair){ boot_ns, real_ns };
 		alive(c, segment, boot_ns, boot_ns);
 	}
 	for (uint32_t i = 0; i < gap_count && !r->failed; i++) {
@@ -295,6 +305,22 @@ int aq_capture_take_facts(struct aq_capture *c)
 	info->features_json = c->strings[AQ_FACT_FEATURES];
 	info->policy_json = c->strings[AQ_FACT_POLICY];
 	return 0;
+}
+
+int aq_capture_take_summary(struct aq_capture *c, uint32_t segment, const struct aq_footer_summary *summary)
+{
+	struct aq_segment_info *s = &c->segment_infos[segment];
+	s->events = summary->events;
+	s->chunks = summary->chunks;
+	c->info.events += summary->events;
+	if (summary->ring_min_ns <= summary->ring_max_ns) {
+		s->min_ns = summary->ring_min_ns;
+		s->max_ns = summary->ring_max_ns;
+	}
+	if (summary->first_ns <= summary->last_ns)
+		alive(c, segment, summary->first_ns, summary->last_ns);
+	c->segments[segment].ended = s->finished = true;
+	return summary->boot_ns ? add_clocks(c, summary->boot_ns, summary->real_ns) : 0;
 }
 
 static int add_dictionary(struct aq_segment *s, const struct aq_block *block)

@@ -114,3 +114,29 @@ const char *aq_gap_reason_name(enum aq_gap_reason reason)
 					     "damage", "filter",    "budget",     "coalesced",     "attribute" };
 	return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "?";
 }
+
+void aq_footer_summary_write(struct aq_buf *b, const struct aq_footer_summary *s)
+{
+	size_t start = b->len;
+	const uint64_t fields[] = { s->events, s->chunks, s->ring_min_ns, s->ring_max_ns, s->first_ns, s->last_ns,
+				    s->gap_first_ns, s->gap_last_ns, s->boot_ns, s->real_ns, s->ledger_offset };
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		aq_buf_put_u64(b, fields[i]);
+	aq_buf_put_u32(b, s->blocks);
+	aq_buf_put_u32(b, s->entry_bytes);
+	aq_buf_put_u64(b, b->failed ? 0 : XXH3_64bits(b->data + start, b->len - start));
+}
+
+bool aq_footer_summary_read(struct aq_bytes *r, struct aq_footer_summary *s)
+{
+	const uint8_t *start = r->p;
+	uint64_t *const fields[] = { &s->events, &s->chunks, &s->ring_min_ns, &s->ring_max_ns, &s->first_ns, &s->last_ns,
+				     &s->gap_first_ns, &s->gap_last_ns, &s->boot_ns, &s->real_ns, &s->ledger_offset };
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		*fields[i] = aq_bytes_u64(r);
+	s->blocks = aq_bytes_u32(r);
+	s->entry_bytes = aq_bytes_u32(r);
+	size_t n = (size_t)(r->p - start);
+	uint64_t check = aq_bytes_u64(r);
+	return !r->failed && check == XXH3_64bits(start, n);
+}

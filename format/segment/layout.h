@@ -40,6 +40,7 @@ enum aq_block_flag {
 
 struct aq_block {
 	uint16_t kind, flags;
+	bool bare;             /* known from the footer only: the header, with payload_hash, is still to be read */
 	uint64_t offset;       /* of the header in the file */
 	uint64_t payload_bytes;
 	uint64_t number;
@@ -120,6 +121,21 @@ struct aq_zone {
 void aq_zone_write(struct aq_buf *b, const struct aq_zone *zone);
 /* False when it is cut or senseless. */
 bool aq_zone_read(struct aq_bytes *r, struct aq_zone *ret_zone);
+
+/* What a footer says of its segment as a whole: enough to know whether the rest is needed. */
+struct aq_footer_summary {
+	uint64_t events, chunks;
+	uint64_t ring_min_ns, ring_max_ns;   /* of events from rings; min > max: none */
+	uint64_t first_ns, last_ns;          /* proofs of life: events of any kind, clocks; first > last: none */
+	uint64_t gap_first_ns, gap_last_ns;  /* all gaps in its ledgers lie within; first > last: none */
+	uint64_t boot_ns, real_ns;           /* the last pair of clocks; 0: none */
+	uint64_t ledger_offset;              /* of the last ledger; 0: none */
+	uint32_t blocks, entry_bytes;        /* before the footer; their entries when decompressed */
+};
+enum { AQ_FOOTER_SUMMARY_BYTES = 11 * 8 + 2 * 4 + 8, AQ_FOOTER_ENTRIES_MAX = 256 << 20 }; /* the last 8: its xxh3 */
+void aq_footer_summary_write(struct aq_buf *b, const struct aq_footer_summary *summary);
+/* False when it is cut or its checksum is wrong. */
+bool aq_footer_summary_read(struct aq_bytes *r, struct aq_footer_summary *ret_summary);
 
 /* True for events that the recorder makes itself: not part of the ledger. */
 static inline bool aq_event_is_made(uint16_t id)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "format/segment/capture.h"
 
@@ -17,50 +18,108 @@ enum {
 	SEGMENTS_OPEN = 128, /* files kept open; those of further segments are opened for each read */
 };
 
-/* The footer by the trailer at the end. False when there is none that can be trusted. */
-static bool find_footer(struct aq_capture *c, const struct aq_segment *s, struct aq_block *ret_block, struct aq_buf *buf)
+/* What the footer says of the segment, found by the trailer at the end. False when there is none that can be trusted. */
+static bool read_summary(struct aq_segment *s)
 {
-	uint8_t bytes[AQ_TRAILER_BYTES];
-	char why[128];
-	if (s->bytes < AQ_TRAILER_BYTES || aq_segment_read(s, bytes, sizeof(bytes), s->bytes - AQ_TRAILER_BYTES) < 0)
+	uint8_t bytes[AQ_FOOTER_SUMMARY_BYTES];
+	struct aq_block block;
+	if (s->bytes < AQ_TRAILER_BYTES || aq_segment_read(s, bytes, AQ_TRAILER_BYTES, s->bytes - AQ_TRAILER_BYTES) < 0)
 		return false;
-	struct aq_bytes r = aq_bytes_of(bytes, sizeof(bytes));
+	struct aq_bytes r = aq_bytes_of(bytes, AQ_TRAILER_BYTES);
 	uint64_t offset = aq_bytes_u64(&r);
-	return aq_bytes_u64(&r) == AQ_TRAILER_MAGIC && aq_block_at(s, offset, ret_block) && ret_block->kind == AQ_BLOCK_FOOTER &&
-	       aq_block_load(c, s, ret_block, buf, why) == 0;
+	if (aq_bytes_u64(&r) != AQ_TRAILER_MAGIC || !aq_block_at(s, offset, &block) || block.kind != AQ_BLOCK_FOOTER ||
+	    aq_segment_read(s, bytes, sizeof(bytes), offset + AQ_BLOCK_HEADER_BYTES) < 0)
+		return false;
+	r = aq_bytes_of(bytes, sizeof(bytes));
+	s->footer_offset = offset;
+	s->has_summary = aq_footer_summary_read(&r, &s->summary) && s->summary.entry_bytes <= AQ_FOOTER_ENTRIES_MAX &&
+			 s->summary.blocks == block.number;
+	return s->has_summary;
 }
 
-static int read_by_footer(struct aq_capture *c, uint32_t index, const struct aq_buf *footer, struct aq_buf *buf)
+/* The entries of the footer, decompressed. */
+static int load_entries(struct aq_capture *c, const struct aq_segment *s, struct aq_buf *buf, struct aq_buf *ret_entries)
+{
+	struct aq_block footer;
+	char why[128];
+	if (!aq_block_at(s, s->footer_offset, &footer))
+		return -EBADMSG;
+	int r = aq_block_load(c, s, &footer, buf, why);
+	if (r < 0)
+		return r;
+	const uint8_t *data = buf->data + AQ_FOOTER_SUMMARY_BYTES;
+	size_t n = buf->len < AQ_FOOTER_SUMMARY_BYTES ? 0 : buf->len - AQ_FOOTER_SUMMARY_BYTES;
+	if (n == 0 || ZSTD_getFrameContentSize(data, n) != s->summary.entry_bytes)
+		return -EBADMSG;
+	uint8_t *to = aq_buf_reserve(ret_entries, (size_t)s->summary.entry_bytes + 1);
+	if (!to)
+		return -ENOMEM;
+	if (ZSTD_decompress(to, s->summary.entry_bytes, data, n) != s->summary.entry_bytes)
+		return -EBADMSG;
+	ret_entries->len = s->summary.entry_bytes;
+	return 0;
+}
+
+/* The next entry. False when it is cut or senseless. */
+static bool read_entry(struct aq_bytes *r, const struct aq_segment *s, struct aq_block *block, struct aq_zone *zone,
+		       struct aq_dictionary_ref *strings)
+{
+	block->kind = aq_bytes_u8(r);
+	block->flags = aq_bytes_u8(r);
+	block->payload_bytes = aq_bytes_varint(r);
+	block->bare = true;
+	if (r->failed || block->payload_bytes > AQ_BLOCK_PAYLOAD_MAX || block->offset >= s->footer_offset ||
+	    s->footer_offset - block->offset < AQ_BLOCK_HEADER_BYTES + block->payload_bytes)
+		return false;
+	if (block->kind == AQ_BLOCK_CHUNK)
+		return aq_zone_read(r, zone);
+	if (block->kind == AQ_BLOCK_DICTIONARY) {
+		uint64_t generation = aq_bytes_varint(r), first = aq_bytes_varint(r), count = aq_bytes_varint(r);
+		if (r->failed || generation > UINT32_MAX || first > UINT32_MAX || count > UINT32_MAX)
+			return false;
+		*strings = (struct aq_dictionary_ref){ .generation = (uint32_t)generation, .first = (uint32_t)first,
+						       .count = (uint32_t)count, .peeked = true };
+	}
+	return true;
+}
+
+static int read_by_footer(struct aq_capture *c, uint32_t index, const struct aq_buf *entries, struct aq_buf *buf)
 {
 	struct aq_segment *s = &c->segments[index];
-	struct aq_bytes r = aq_bytes_of(footer->data, footer->len);
-	aq_bytes_take(&r, 32);
-	uint32_t count = aq_bytes_u32(&r);
-	aq_bytes_u32(&r);
-	for (uint32_t i = 0; i < count && !r.failed; i++) {
-		struct aq_block block;
+	struct aq_bytes r = aq_bytes_of(entries->data, entries->len);
+	struct aq_block block = { 0 };
+	int e = 0;
+	for (uint32_t i = 0; e == 0 && i < s->summary.blocks; i++) {
 		struct aq_zone zone;
-		uint64_t offset = aq_bytes_u64(&r), first, last;
-		uint16_t kind = aq_bytes_u16(&r);
-		aq_bytes_u16(&r);
-		bool has_zone = aq_bytes_u32(&r) > 0;
-		if ((has_zone && !aq_zone_read(&r, &zone)) || r.failed)
-			return -EBADMSG;
-		if (aq_block_at(s, offset, &block) && block.kind == kind) {
-			int e = aq_capture_take_block(c, index, &block, has_zone ? &zone : NULL, buf);
-			if (e < 0)
-				return e;
-			continue;
+		struct aq_dictionary_ref strings = { 0 };
+		block.number = i;
+		e = read_entry(&r, s, &block, &zone, &strings) ? 0 : -EBADMSG;
+		if (e == 0)
+			e = aq_capture_take_block(c, index, &block, block.kind == AQ_BLOCK_CHUNK ? &zone : NULL, buf);
+		if (e == 0 && strings.peeked) {
+			strings.block = block;
+			s->dictionaries[s->dictionary_count - 1] = strings;
 		}
-		aq_capture_hidden(c, index, &first, &last);
-		if (has_zone || kind == AQ_BLOCK_SEGMENT) {
-			first = has_zone ? zone.min_ns : 1;
-			last = has_zone ? zone.max_ns : 0;
-		}
-		aq_capture_damage(c, s, offset, AQ_BLOCK_HEADER_BYTES, first, last, "the header of block %u is damaged", i);
+		block.offset += AQ_BLOCK_HEADER_BYTES + ((block.payload_bytes + 7) & ~7ull);
 	}
+	if (e == 0 && (block.offset != s->footer_offset || aq_bytes_left(&r)))
+		e = -EBADMSG;
 	s->ended = true;
-	return r.failed ? -EBADMSG : 0;
+	return e;
+}
+
+/* No more than the totals, the header, and the ledger of the capture's last segment. */
+static int skim(struct aq_capture *c, uint32_t index, struct aq_buf *buf)
+{
+	const struct aq_segment *s = &c->segments[index];
+	struct aq_block block;
+	if (!aq_block_at(s, 0, &block) || block.kind != AQ_BLOCK_SEGMENT)
+		block = (struct aq_block){ .kind = AQ_BLOCK_SEGMENT, .bare = true };
+	int r = aq_capture_take_block(c, index, &block, NULL, buf);
+	if (r == 0 && index + 1 == c->segment_count && s->summary.ledger_offset &&
+	    aq_block_at(s, s->summary.ledger_offset, &block) && block.kind == AQ_BLOCK_LEDGER)
+		r = aq_capture_take_block(c, index, &block, NULL, buf);
+	return r < 0 ? r : aq_capture_take_summary(c, index, &s->summary);
 }
 
 struct scan {
@@ -94,7 +153,7 @@ static int read_by_scan(struct aq_capture *c, uint32_t index, struct aq_buf *buf
 	return r;
 }
 
-static int read_segment(struct aq_capture *c, uint32_t index, struct aq_err *err)
+static int open_segment(struct aq_capture *c, uint32_t index, struct aq_err *err)
 {
 	struct aq_segment *s = &c->segments[index];
 	struct aq_segment_info *info = &c->segment_infos[index];
@@ -107,20 +166,39 @@ static int read_segment(struct aq_capture *c, uint32_t index, struct aq_err *err
 	s->bytes = info->bytes = (uint64_t)st.st_size;
 	info->path = s->path;
 	info->min_ns = UINT64_MAX;
-	struct aq_buf footer, buf;
-	struct aq_block block;
-	aq_buf_init(&footer, AQ_BLOCK_PAYLOAD_MAX + 8);
-	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX + 8);
-	info->finished = find_footer(c, s, &block, &footer);
-	int r = info->finished ? read_by_footer(c, index, &footer, &buf) : read_by_scan(c, index, &buf);
-	aq_buf_release(&footer);
-	aq_buf_release(&buf);
+	info->finished = read_summary(s);
 	if (index >= SEGMENTS_OPEN) {
 		close(s->fd);
 		s->fd = -1;
 	}
+	return 0;
+}
+
+static bool is_wanted(const struct aq_segment *s, uint64_t from_ns, uint64_t to_ns)
+{
+	const struct aq_footer_summary *sum = &s->summary;
+	return !s->has_summary || (sum->first_ns <= to_ns && sum->last_ns >= from_ns) ||
+	       (sum->gap_first_ns <= to_ns && sum->gap_last_ns >= from_ns && sum->gap_first_ns <= sum->gap_last_ns);
+}
+
+static int read_segment(struct aq_capture *c, uint32_t index, uint64_t from_ns, uint64_t to_ns, struct aq_err *err)
+{
+	struct aq_segment *s = &c->segments[index];
+	struct aq_segment_info *info = &c->segment_infos[index];
+	struct aq_buf buf, entries;
+	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX + 8);
+	aq_buf_init(&entries, AQ_FOOTER_ENTRIES_MAX + 1);
+	bool wanted = is_wanted(s, from_ns, to_ns);
+	int r = s->has_summary && wanted ? load_entries(c, s, &buf, &entries) : 0;
+	if (r == -EBADMSG || !s->has_summary)
+		r = read_by_scan(c, index, &buf);
+	else if (r == 0)
+		r = wanted ? read_by_footer(c, index, &entries, &buf) : skim(c, index, &buf);
+	aq_buf_release(&buf);
+	aq_buf_release(&entries);
 	if (r == -EBADMSG)
-		aq_capture_damage(c, s, block.offset, block.payload_bytes, c->info.start_boot_ns, UINT64_MAX, "the footer is senseless");
+		aq_capture_damage(c, s, s->footer_offset, s->bytes - s->footer_offset, c->info.start_boot_ns, UINT64_MAX,
+				  "the footer is senseless");
 	else if (r == -EPROTO || r == -EXDEV)
 		info->finished = false; /* noted; what follows in this file is not read */
 	else if (r == -EPROTONOSUPPORT)
@@ -215,15 +293,15 @@ static void find_holes(struct aq_capture *c, bool is_folder)
 	}
 }
 
-/* What follows from all segments together: totals, holes between them, bounds of damage. */
-static void conclude(struct aq_capture *c, bool is_folder)
+/* Totals over all segments. */
+static void sum_up(struct aq_capture *c)
 {
 	struct aq_capture_info *info = &c->info;
 	info->path = c->path;
 	info->segments = c->segment_infos;
 	info->segment_count = (uint32_t)c->segment_count;
 	info->chunk_count = (uint32_t)c->chunk_count;
-	info->finished = true;
+	info->bytes = 0;
 	info->min_ns = UINT64_MAX;
 	for (size_t i = 0; i < c->segment_count; i++) {
 		const struct aq_segment_info *s = &c->segment_infos[i];
@@ -236,13 +314,73 @@ static void conclude(struct aq_capture *c, bool is_folder)
 	info->end_ns = c->last_ns > info->start_boot_ns ? c->last_ns : info->start_boot_ns;
 	if (c->clock_count)
 		qsort(c->clocks, c->clock_count, sizeof(*c->clocks), clock_order);
+}
+
+/* What follows from all segments together: totals, holes between them, bounds of damage. */
+static void conclude(struct aq_capture *c, bool is_folder)
+{
+	sum_up(c);
+	c->info.finished = true;
 	find_holes(c, is_folder);
 	if (c->gap_count)
 		qsort(c->gaps, c->gap_count, sizeof(*c->gaps), aq_gap_order);
 	c->sorted = true;
 }
 
-int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq_err *err)
+/* Asks for the window with what headers and summaries tell, which is forgotten again. */
+static int ask_window(struct aq_capture *c, const struct aq_open_options *options, uint64_t *from_ns, uint64_t *to_ns, struct aq_err *err)
+{
+	struct aq_block header = { .kind = AQ_BLOCK_SEGMENT };
+	struct aq_buf buf;
+	for (size_t i = 0; i < c->segment_count; i++)
+		if (!c->segments[i].has_summary)
+			return 0; /* everything has to be looked at */
+	if (!aq_block_at(&c->segments[0], 0, &header) || header.kind != AQ_BLOCK_SEGMENT)
+		return 0;
+	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX + 8);
+	int r = aq_capture_take_block(c, 0, &header, NULL, &buf);
+	aq_buf_release(&buf);
+	for (size_t i = 0; r == 0 && i < c->segment_count; i++)
+		r = aq_capture_take_summary(c, (uint32_t)i, &c->segments[i].summary);
+	if (r < 0)
+		return r == -ENOMEM ? aq_err_set(err, r, "out of memory") : 0;
+	sum_up(c);
+	r = options->window(options->user, c, from_ns, to_ns, err);
+	for (size_t i = 0; i < c->segment_count; i++) {
+		struct aq_segment_info *info = &c->segment_infos[i];
+		c->segments[i].first_ns = c->segments[i].last_ns = 0;
+		c->segments[i].ended = false;
+		*info = (struct aq_segment_info){ .path = info->path, .bytes = info->bytes, .finished = true, .min_ns = UINT64_MAX };
+	}
+	c->info = (struct aq_capture_info){ 0 };
+	c->clock_count = 0;
+	c->last_ns = 0;
+	c->header_read = false;
+	return r;
+}
+
+static int open_segments(struct aq_capture *c, char **names, size_t count, const struct aq_open_options *options, struct aq_err *err)
+{
+	uint64_t from_ns = 0, to_ns = UINT64_MAX;
+	int r = 0;
+	c->segments = calloc(count, sizeof(*c->segments));
+	c->segment_infos = calloc(count, sizeof(*c->segment_infos));
+	if (!c->segments || !c->segment_infos)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	for (; r == 0 && c->segment_count < count; c->segment_count++) {
+		c->segments[c->segment_count] = (struct aq_segment){ .path = names[c->segment_count], .fd = -1 };
+		names[c->segment_count] = NULL;
+		r = open_segment(c, (uint32_t)c->segment_count, err);
+	}
+	if (r == 0 && options && options->window && count > 1)
+		r = ask_window(c, options, &from_ns, &to_ns, err);
+	for (uint32_t i = 0; r == 0 && i < count; i++)
+		r = read_segment(c, i, from_ns, to_ns, err);
+	return r;
+}
+
+int aq_capture_open_with(const char *path, const struct aq_open_options *options, struct aq_capture **ret_capture,
+			 struct aq_err *err)
 {
 	struct stat st;
 	char **names = NULL;
@@ -266,21 +404,10 @@ int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq
 	}
 	if (r == 0 && count == 0)
 		r = aq_err_set(err, -EBADMSG, "'%s' holds no segment: it is no capture", path);
-	if (r == 0) {
-		c->segments = calloc(count, sizeof(*c->segments));
-		c->segment_infos = calloc(count, sizeof(*c->segment_infos));
-		if (!c->segments || !c->segment_infos)
-			r = aq_err_set(err, -ENOMEM, "out of memory");
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (r == 0) {
-			c->segments[i] = (struct aq_segment){ .path = names[i], .fd = -1 };
-			c->segment_count++;
-			r = read_segment(c, (uint32_t)i, err);
-		} else {
-			free(names[i]);
-		}
-	}
+	if (r == 0)
+		r = open_segments(c, names, count, options, err);
+	for (size_t i = 0; names && i < count; i++)
+		free(names[i]);
 	free(names);
 	if (r == 0 && !c->header_read && !c->chunk_count && !c->row_count)
 		r = aq_err_set(err, -EBADMSG, "'%s': %s", path,
@@ -294,6 +421,11 @@ int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq
 	conclude(c, S_ISDIR(st.st_mode));
 	*ret_capture = c;
 	return 0;
+}
+
+int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq_err *err)
+{
+	return aq_capture_open_with(path, NULL, ret_capture, err);
 }
 
 void aq_capture_close(struct aq_capture *c)
@@ -354,19 +486,29 @@ const struct aq_chunk_info *aq_capture_chunk(const struct aq_capture *c, uint32_
 	return index < c->chunk_count ? &c->chunks[index] : NULL;
 }
 
+/* The last pair of clocks at or before a time on one of them; that of the start if there is none. */
+static struct aq_clock_pair clocks_before(const struct aq_capture *c, uint64_t boot_ns, uint64_t real_ns)
+{
+	size_t low = 0, high = c->clock_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (c->clocks[middle].boot_ns <= boot_ns && c->clocks[middle].real_ns <= real_ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? c->clocks[low - 1] : (struct aq_clock_pair){ c->info.start_boot_ns, c->info.start_real_ns };
+}
+
 uint64_t aq_capture_real_ns(const struct aq_capture *c, uint64_t boot_ns)
 {
-	struct aq_clock_pair pair = { c->info.start_boot_ns, c->info.start_real_ns };
-	for (size_t i = 0; i < c->clock_count && c->clocks[i].boot_ns <= boot_ns; i++)
-		pair = c->clocks[i];
+	struct aq_clock_pair pair = clocks_before(c, boot_ns, UINT64_MAX);
 	return pair.real_ns + (boot_ns - pair.boot_ns);
 }
 
 uint64_t aq_capture_boot_ns(const struct aq_capture *c, uint64_t real_ns)
 {
-	struct aq_clock_pair pair = { c->info.start_boot_ns, c->info.start_real_ns };
-	for (size_t i = 0; i < c->clock_count && c->clocks[i].real_ns <= real_ns; i++)
-		pair = c->clocks[i];
+	struct aq_clock_pair pair = clocks_before(c, UINT64_MAX, real_ns);
 	uint64_t behind = pair.real_ns - real_ns;
 	return real_ns >= pair.real_ns ? pair.boot_ns + (real_ns - pair.real_ns) : pair.boot_ns > behind ? pair.boot_ns - behind : 0;
 }

@@ -58,6 +58,17 @@ struct aq_chunk_info {
 
 /* -ENOENT, -EACCES, -EBADMSG (no readable segment), … with a sentence. Damage inside is not an error: see damages. */
 int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq_err *err);
+/*
+ * The same with options. window, if there is one, is asked which times matter as soon as totals and clocks are known (the
+ * capture it gets can do no more than that): segments that have neither events nor gaps then are not read any further, and
+ * their chunks and gaps are not there. It is not asked when a segment is unfinished or damaged: then all are read.
+ */
+struct aq_open_options {
+	int (*window)(void *user, const struct aq_capture *c, uint64_t *ret_from_ns, uint64_t *ret_to_ns, struct aq_err *err);
+	void *user;
+};
+int aq_capture_open_with(const char *path, const struct aq_open_options *options, struct aq_capture **ret_capture,
+			 struct aq_err *err);
 void aq_capture_close(struct aq_capture *c); /* NULL allowed */
 const struct aq_capture_info *aq_capture_info(const struct aq_capture *c);
 const struct aq_damage *aq_capture_damages(const struct aq_capture *c, size_t *ret_count);

@@ -28,15 +28,16 @@ struct aq_capture_writer {
 	struct aq_writer_options options;
 	struct aq_capture_meta meta;
 	char *strings[AQ_FACT_COUNT]; /* owned copies behind meta */
-	uint64_t segment_number, segment_bytes, block_number, segment_start_ns, segment_events, segment_chunks;
+	uint64_t segment_number, segment_bytes, block_number, segment_start_ns;
+	struct aq_footer_summary summary; /* of the open segment */
 	uint64_t whole_bytes; /* where a failed write cuts the file off: before the group of blocks it belongs to */
-	uint64_t segment_min_ns, segment_max_ns;
 	struct aq_chunk_builder builder;
 	struct aq_dictionary dictionary;
 	uint32_t chunks_in_generation;
 	size_t fresh_string_mark; /* dictionary bytes when the open chunk began */
 	struct aq_buf payload, attrs, types, footer, gaps;
-	uint32_t gap_count, footer_count;
+	uint32_t gap_count;
+	uint64_t gaps_first_ns, gaps_last_ns; /* of those in gaps */
 	bool ledger_due;
 	struct aq_ledger_row *rows;
 	size_t row_count;
@@ -85,7 +86,10 @@ static int append(struct aq_capture_writer *w, const void *data, size_t n, struc
 	return 0;
 }
 
-/* The payload starts AQ_BLOCK_HEADER_BYTES into buf; the header is put before it. Tells where the block went. */
+/*
+ * The payload starts AQ_BLOCK_HEADER_BYTES into buf; the header is put before it. Tells where the block went, and opens
+ * its entry in the footer.
+ */
 static int append_block(struct aq_capture_writer *w, enum aq_block_kind kind, unsigned flags, struct aq_buf *buf,
 			uint64_t *ret_offset, struct aq_err *err)
 {
@@ -107,6 +111,9 @@ static int append_block(struct aq_capture_writer *w, enum aq_block_kind kind, un
 	if (r < 0)
 		return r;
 	w->block_number++;
+	aq_buf_put_u8(&w->footer, (uint8_t)kind);
+	aq_buf_put_u8(&w->footer, (uint8_t)block.flags);
+	aq_buf_put_varint(&w->footer, block.payload_bytes);
 	if (ret_offset)
 		*ret_offset = offset;
 	return 0;
@@ -117,17 +124,6 @@ static void begin_block(struct aq_buf *buf)
 	static const uint8_t header[AQ_BLOCK_HEADER_BYTES];
 	aq_buf_reset(buf);
 	aq_buf_put(buf, header, sizeof(header));
-}
-
-static void footer_entry(struct aq_capture_writer *w, enum aq_block_kind kind, uint64_t offset, const struct aq_zone *zone)
-{
-	aq_buf_put_u64(&w->footer, offset);
-	aq_buf_put_u16(&w->footer, (uint16_t)kind);
-	aq_buf_put_u16(&w->footer, 0);
-	aq_buf_put_u32(&w->footer, zone ? zone->events : 0);
-	if (zone)
-		aq_zone_write(&w->footer, zone);
-	w->footer_count++;
 }
 
 static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
@@ -154,11 +150,8 @@ static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
 		aq_buf_put_u32(b, len);
 		aq_buf_put(b, w->strings[key], len);
 	}
-	uint64_t offset;
-	int r = append_block(w, AQ_BLOCK_SEGMENT, 0, b, &offset, err);
+	int r = append_block(w, AQ_BLOCK_SEGMENT, 0, b, NULL, err);
 	w->whole_bytes = w->segment_bytes;
-	if (r == 0)
-		footer_entry(w, AQ_BLOCK_SEGMENT, offset, NULL);
 	return r;
 }
 
@@ -166,11 +159,9 @@ static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 {
 	char name[64];
 	w->segment_number++;
-	w->segment_bytes = w->whole_bytes = w->block_number = w->segment_events = w->segment_chunks = 0;
-	w->segment_min_ns = UINT64_MAX;
-	w->segment_max_ns = w->segment_start_ns = 0;
+	w->segment_bytes = w->whole_bytes = w->block_number = w->segment_start_ns = 0;
+	w->summary = (struct aq_footer_summary){ .ring_min_ns = UINT64_MAX, .first_ns = UINT64_MAX, .gap_first_ns = UINT64_MAX };
 	aq_buf_reset(&w->footer);
-	w->footer_count = 0;
 	aq_dictionary_restart(&w->dictionary);
 	w->chunks_in_generation = 0;
 	w->fresh_string_mark = 0;
@@ -216,7 +207,7 @@ static int init(struct aq_capture_writer *w, const char *path, const struct aq_c
 	aq_buf_init(&w->payload, AQ_BLOCK_PAYLOAD_MAX + (size_t)AQ_BLOCK_HEADER_BYTES + 8);
 	aq_buf_init(&w->attrs, AQ_BLOCK_PAYLOAD_MAX + (size_t)AQ_BLOCK_HEADER_BYTES + 8);
 	aq_buf_init(&w->types, AQ_EVENT_ID_MAX * 2);
-	aq_buf_init(&w->footer, AQ_BLOCK_PAYLOAD_MAX);
+	aq_buf_init(&w->footer, AQ_FOOTER_ENTRIES_MAX);
 	aq_buf_init(&w->gaps, AQ_BLOCK_PAYLOAD_MAX / 4);
 	if (aq_dictionary_init(&w->dictionary) < 0 || aq_chunk_builder_init(&w->builder, w->options.chunk_events, w->options.keep_pointers) < 0)
 		return -ENOMEM;
@@ -233,6 +224,7 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 	if (!w)
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	w->dir_fd = w->fd = -1;
+	w->gaps_first_ns = UINT64_MAX;
 	w->options = options ? *options : defaults;
 	if (!w->options.chunk_events || w->options.chunk_events > AQ_CHUNK_EVENTS_MAX)
 		w->options.chunk_events = DEFAULT_CHUNK_EVENTS;
@@ -283,11 +275,19 @@ static uint32_t count_rows(struct aq_capture_writer *w)
 	return cpus;
 }
 
+/* first … last also covers from … to, if that is a range. */
+static void widen(uint64_t *first, uint64_t *last, uint64_t from, uint64_t to)
+{
+	if (from > to)
+		return;
+	*first = from < *first ? from : *first;
+	*last = to > *last ? to : *last;
+}
+
 static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 {
 	struct aq_chunk_builder *b = &w->builder;
 	struct aq_zone zone;
-	uint64_t offset;
 	int r;
 	if (!b->count)
 		return 0;
@@ -296,13 +296,16 @@ static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 	uint32_t events = b->count;
 	w->whole_bytes = w->segment_bytes; /* strings, chunk and attributes stand or fall together */
 	if (w->dictionary.written < w->dictionary.count) {
+		uint32_t first = w->dictionary.written;
 		begin_block(&w->payload);
 		if (aq_dictionary_payload(&w->dictionary, b->zstd, w->options.zstd_level, &w->payload) < 0)
 			return out_of_memory(w, err);
-		r = append_block(w, AQ_BLOCK_DICTIONARY, 0, &w->payload, &offset, err);
+		r = append_block(w, AQ_BLOCK_DICTIONARY, 0, &w->payload, NULL, err);
 		if (r < 0)
 			return r;
-		footer_entry(w, AQ_BLOCK_DICTIONARY, offset, NULL);
+		aq_buf_put_varint(&w->footer, w->dictionary.generation);
+		aq_buf_put_varint(&w->footer, first);
+		aq_buf_put_varint(&w->footer, w->dictionary.written - first);
 	}
 	begin_block(&w->payload);
 	begin_block(&w->attrs);
@@ -310,24 +313,24 @@ static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 	if (aq_chunk_builder_payload(b, &w->dictionary, w->options.zstd_level, &w->payload, &w->attrs, &zone, &w->types) < 0)
 		return out_of_memory(w, err);
 	bool has_attrs = w->attrs.len > AQ_BLOCK_HEADER_BYTES;
-	r = append_block(w, AQ_BLOCK_CHUNK, has_attrs ? AQ_BLOCKF_ATTRS : 0, &w->payload, &offset, err);
+	r = append_block(w, AQ_BLOCK_CHUNK, has_attrs ? AQ_BLOCKF_ATTRS : 0, &w->payload, NULL, err);
 	if (r < 0)
 		return r;
-	footer_entry(w, AQ_BLOCK_CHUNK, offset, &zone);
+	aq_zone_write(&w->footer, &zone);
 	if (has_attrs) {
-		r = append_block(w, AQ_BLOCK_ATTRS, 0, &w->attrs, &offset, err);
+		r = append_block(w, AQ_BLOCK_ATTRS, 0, &w->attrs, NULL, err);
 		if (r < 0)
 			return r;
-		footer_entry(w, AQ_BLOCK_ATTRS, offset, NULL);
 	}
 	w->whole_bytes = w->segment_bytes;
 	for (uint32_t cpu = 0; cpu < cpus; cpu++)
 		for (unsigned cls = 0; cls < AQ_CLASS_COUNT; cls++)
 			w->stats->stored[cpu][cls] += w->pending[cpu][cls];
-	w->segment_min_ns = zone.ring_min_ns < w->segment_min_ns ? zone.ring_min_ns : w->segment_min_ns;
-	w->segment_max_ns = zone.ring_max_ns > w->segment_max_ns ? zone.ring_max_ns : w->segment_max_ns;
-	w->segment_events += events;
-	w->segment_chunks++;
+	struct aq_footer_summary *sum = &w->summary;
+	widen(&sum->ring_min_ns, &sum->ring_max_ns, zone.ring_min_ns, zone.ring_max_ns);
+	widen(&sum->first_ns, &sum->last_ns, zone.min_ns, zone.max_ns);
+	sum->events += events;
+	sum->chunks++;
 	w->stats->chunks++;
 	if (++w->chunks_in_generation >= DICTIONARY_CHUNKS || aq_dictionary_is_full(&w->dictionary)) {
 		aq_dictionary_restart(&w->dictionary);
@@ -351,27 +354,48 @@ static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *
 	aq_buf_put_u32(b, 0);
 	for (size_t i = 0; i < w->row_count; i++) {
 		const struct aq_ledger_row *row = &w->rows[i];
-		aq_buf_put_u16(b, row->cpu);
+		aq_buf_put_varint(b, row->cpu);
 		aq_buf_put_u8(b, row->cls);
-		aq_buf_put_u8(b, 0);
-		aq_buf_put_u32(b, 0);
-		aq_buf_put_u64(b, row->produced);
-		aq_buf_put_u64(b, row->stored);
-		aq_buf_put_u64(b, row->lost);
-		aq_buf_put_u64(b, row->policy);
-		aq_buf_put_u64(b, row->degraded);
+		aq_buf_put_varint(b, row->produced);
+		aq_buf_put_varint(b, row->stored);
+		aq_buf_put_varint(b, row->lost);
+		aq_buf_put_varint(b, row->policy);
+		aq_buf_put_varint(b, row->degraded);
 	}
 	aq_buf_put(b, w->gaps.data, w->gaps.len);
-	uint64_t offset;
-	int r = append_block(w, AQ_BLOCK_LEDGER, 0, b, &offset, err);
+	int r = append_block(w, AQ_BLOCK_LEDGER, 0, b, &w->summary.ledger_offset, err);
 	if (r < 0)
 		return r;
 	w->whole_bytes = w->segment_bytes;
-	footer_entry(w, AQ_BLOCK_LEDGER, offset, NULL);
+	widen(&w->summary.gap_first_ns, &w->summary.gap_last_ns, w->gaps_first_ns, w->gaps_last_ns);
+	if (w->ledger_boot_ns) {
+		widen(&w->summary.first_ns, &w->summary.last_ns, w->ledger_boot_ns, w->ledger_boot_ns);
+		w->summary.boot_ns = w->ledger_boot_ns;
+		w->summary.real_ns = w->ledger_real_ns;
+	}
 	aq_buf_reset(&w->gaps);
+	w->gaps_first_ns = UINT64_MAX;
+	w->gaps_last_ns = 0;
 	w->gap_count = 0;
 	w->ledger_due = false;
 	return 0;
+}
+
+/* The summary, then the entries of all blocks, compressed. */
+static int write_footer(struct aq_capture_writer *w, uint64_t *ret_offset, struct aq_err *err)
+{
+	struct aq_buf *b = &w->payload;
+	w->summary.blocks = (uint32_t)w->block_number;
+	w->summary.entry_bytes = (uint32_t)w->footer.len;
+	begin_block(b);
+	aq_footer_summary_write(b, &w->summary);
+	size_t bound = ZSTD_compressBound(w->footer.len);
+	uint8_t *to = w->footer.failed ? NULL : aq_buf_reserve(b, bound);
+	size_t n = to ? ZSTD_compressCCtx(w->builder.zstd, to, bound, w->footer.data, w->footer.len, w->options.zstd_level) : 0;
+	if (!to || ZSTD_isError(n))
+		return out_of_memory(w, err);
+	b->len += n;
+	return append_block(w, AQ_BLOCK_FOOTER, 0, b, ret_offset, err);
 }
 
 static int end_segment(struct aq_capture_writer *w, struct aq_err *err)
@@ -384,18 +408,8 @@ static int end_segment(struct aq_capture_writer *w, struct aq_err *err)
 	if (r < 0)
 		return r;
 	struct aq_buf *b = &w->payload;
-	begin_block(b);
-	aq_buf_put_u64(b, w->segment_events);
-	aq_buf_put_u64(b, w->segment_chunks);
-	aq_buf_put_u64(b, w->segment_min_ns);
-	aq_buf_put_u64(b, w->segment_max_ns);
-	aq_buf_put_u32(b, w->footer_count);
-	aq_buf_put_u32(b, 0);
-	aq_buf_put(b, w->footer.data, w->footer.len);
-	if (w->footer.failed)
-		return out_of_memory(w, err);
 	uint64_t offset;
-	r = append_block(w, AQ_BLOCK_FOOTER, 0, b, &offset, err);
+	r = write_footer(w, &offset, err);
 	if (r < 0)
 		return r;
 	begin_block(b);
@@ -426,7 +440,7 @@ int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev
 	bool big = w->options.segment_bytes && w->segment_bytes >= w->options.segment_bytes;
 	bool old = w->options.segment_age_ns && ev->time_ns > w->segment_start_ns &&
 		   ev->time_ns - w->segment_start_ns >= w->options.segment_age_ns;
-	if ((big || old) && w->segment_events) {
+	if ((big || old) && w->summary.events) {
 		int r = end_segment(w, err);
 		r = r < 0 ? r : open_segment(w, err);
 		if (r == 0 && w->options.on_segment) {
@@ -469,6 +483,7 @@ int aq_capture_writer_add_gap(struct aq_capture_writer *w, const struct aq_gap *
 	}
 	if (b->failed)
 		return out_of_memory(w, err);
+	widen(&w->gaps_first_ns, &w->gaps_last_ns, gap->first_ns, gap->last_ns);
 	if (++w->gap_count >= GAPS_MAX)
 		return write_ledger(w, false, err);
 	return 0;

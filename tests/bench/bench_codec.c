@@ -4,11 +4,13 @@
  * them by type, and compares the size with the same events as fixed rows under zstd -3. CPU time of one thread, the
  * best and the median of several rounds that alternate.
  *
- * usage: bench_codec CAPTURE FOLDER [--events N] [--rounds N] [--level N] [--resolution NS] [--chunk N] [--only encode]
+ * usage: bench_codec CAPTURE FOLDER [--events N] [--rounds N] [--level N] [--resolution NS] [--chunk N] [--only encode] [--grow BYTES]
  *
- * --only encode leaves the rest out, for a profiler.
+ * --only encode leaves the rest out, for a profiler. --grow BYTES writes the events again and again, each time later, until
+ * the new capture in FOLDER has that many bytes, and measures nothing.
  */
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -28,6 +30,7 @@ struct options {
 	uint64_t events;
 	unsigned rounds, level, resolution, chunk;
 	bool only_encode;
+	uint64_t grow_bytes;
 };
 
 static double cpu_s(void)
@@ -43,7 +46,7 @@ static void die(const char *what, const struct aq_err *err)
 	exit(1);
 }
 
-static void *grow(void *p, size_t count, size_t *capacity, size_t size)
+static void *more(void *p, size_t count, size_t *capacity, size_t size)
 {
 	if (count < *capacity)
 		return p;
@@ -84,17 +87,17 @@ static void load(const struct options *o, struct aq_capture *c, struct events *s
 	if (aq_event_iter_new(c, &all, &it, &err) < 0)
 		die("iterate", &err);
 	while (s->count < o->events && (r = aq_event_iter_next(it, &ev, &err)) > 0) {
-		s->e = grow(s->e, s->count, &s->capacity, sizeof(*s->e));
+		s->e = more(s->e, s->count, &s->capacity, sizeof(*s->e));
 		s->e[s->count++] = (struct small_event){
 			.time_ns = ev.time_ns, .cgroup_id = ev.cgroup_id, .ret = ev.ret, .pid = ev.pid, .tid = ev.tid, .nr = ev.nr,
 			.id = ev.id, .cpu = ev.cpu, .abi = ev.abi, .cls = ev.cls, .flags = ev.flags, .arg_count = ev.arg_count,
 			.attr_count = ev.attr_count, .args = s->args_count, .attrs = s->attrs_count };
 		for (unsigned i = 0; i < ev.arg_count; i++) {
-			s->args = grow(s->args, s->args_count, &s->args_capacity, sizeof(*s->args));
+			s->args = more(s->args, s->args_count, &s->args_capacity, sizeof(*s->args));
 			s->args[s->args_count++] = ev.args[i];
 		}
 		for (unsigned i = 0; i < ev.attr_count; i++) {
-			s->attrs = grow(s->attrs, s->attrs_count, &s->attrs_capacity, sizeof(*s->attrs));
+			s->attrs = more(s->attrs, s->attrs_count, &s->attrs_capacity, sizeof(*s->attrs));
 			s->attrs[s->attrs_count] = ev.attrs[i];
 			s->attrs[s->attrs_count++].data = (const void *)s->strings.len;
 			aq_buf_put(&s->strings, ev.attrs[i].data, ev.attrs[i].len);
@@ -168,6 +171,34 @@ static double encode(const struct options *o, const struct aq_capture_info *info
 	*ret_bytes = aq_capture_writer_stats(w)->bytes_written;
 	aq_capture_writer_free(w);
 	return seconds;
+}
+
+static void grow(const struct options *o, const struct aq_capture_info *info, const struct events *s)
+{
+	struct aq_capture_meta meta = { .host = "bench", .features_json = "{}", .policy_json = "{}", .cpu_count = info->cpu_count,
+					.start_boot_ns = info->start_boot_ns, .start_real_ns = info->start_real_ns };
+	struct aq_writer_options options = { .segment_bytes = 256 << 20, .zstd_level = (int)o->level };
+	uint64_t round_ns = s->e[s->count - 1].time_ns - s->e[0].time_ns + 1;
+	struct aq_capture_writer *w;
+	struct aq_event ev;
+	struct aq_err err;
+	char path[4096];
+	snprintf(path, sizeof(path), "%s/grown.aquila", o->folder);
+	if (aq_capture_writer_new(path, &meta, &options, &w, &err) < 0)
+		die("write", &err);
+	for (uint64_t round = 0; aq_capture_writer_stats(w)->bytes_written < o->grow_bytes; round++) {
+		for (size_t i = 0; i < s->count; i++) {
+			unpack(s, i, &ev);
+			ev.time_ns += round * round_ns;
+			if (aq_capture_writer_add(w, &ev, &err) < 0)
+				die("write", &err);
+		}
+	}
+	if (aq_capture_writer_close(w, &err) < 0)
+		die("write", &err);
+	printf("%s: %" PRIu64 " events, %" PRIu64 " bytes\n", path, aq_capture_writer_stats(w)->events,
+	       aq_capture_writer_stats(w)->bytes_written);
+	aq_capture_writer_free(w);
 }
 
 static double iterate(struct aq_capture *c, uint64_t *ret_events)
@@ -267,7 +298,7 @@ static void print(const char *what, double *seconds, unsigned rounds, double eve
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = { { "events", 1, 0, 'e' }, { "rounds", 1, 0, 'r' }, { "level", 1, 0, 'l' },
-					       { "resolution", 1, 0, 't' }, { "chunk", 1, 0, 'c' }, { "only", 1, 0, 'o' }, { 0 } };
+					       { "resolution", 1, 0, 't' }, { "chunk", 1, 0, 'c' }, { "only", 1, 0, 'o' }, { "grow", 1, 0, 'g' }, { 0 } };
 	int option;
 	*o = (struct options){ .events = UINT64_MAX, .rounds = 3, .level = 1, .resolution = 1 };
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
@@ -277,6 +308,7 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'r': o->rounds = n < 1 ? 1 : n > ROUNDS_MAX ? ROUNDS_MAX : (unsigned)n; break;
 		case 'l': o->level = (unsigned)n; break;
 		case 't': o->resolution = (unsigned)n; break;
+		case 'g': o->grow_bytes = n; break;
 		case 'c': o->chunk = (unsigned)n; break;
 		case 'o':
 			o->only_encode = strcmp(optarg, "encode") == 0;
@@ -303,12 +335,16 @@ int main(int argc, char **argv)
 	char path[4096] = "", command[5000];
 	uint64_t bytes = 0, events = 0, sum = 0;
 	if (parse(argc, argv, &o) < 0) {
-		fprintf(stderr, "usage: bench_codec CAPTURE FOLDER [--events N] [--rounds N] [--level N] [--resolution NS] [--chunk N] [--only encode]\n");
+		fprintf(stderr, "usage: bench_codec CAPTURE FOLDER [--events N] [--rounds N] [--level N] [--resolution NS] [--chunk N] [--only encode] [--grow BYTES]\n");
 		return 2;
 	}
 	if (aq_capture_open(o.capture, &source, &err) < 0)
 		die("open", &err);
 	load(&o, source, &s);
+	if (o.grow_bytes) {
+		grow(&o, aq_capture_info(source), &s);
+		return 0;
+	}
 	for (unsigned i = 0; i < o.rounds; i++) {
 		if (c) {
 			aq_capture_close(c);

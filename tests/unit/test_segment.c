@@ -423,4 +423,63 @@ AQ_TEST(a_folder_that_exists_is_left_alone)
 	remove_capture(path);
 }
 
+static int second_window(void *user, const struct aq_capture *c, uint64_t *from, uint64_t *to, struct aq_err *err)
+{
+	const struct aq_capture_info *info = aq_capture_info(c);
+	(void)err;
+	*from = *to = info->segments[1].min_ns + 10;
+	*(uint64_t *)user = *from;
+	return info->events == 3000 && info->start_real_ns == meta.start_real_ns ? 0 : -EINVAL;
+}
+
+/* Of a capture with many segments only that is read which a window needs; totals and ledger are those of all. */
+AQ_TEST(a_window_is_opened_alone)
+{
+	random_state = 3;
+	const char *path = capture_path("part");
+	struct made *all = write_capture(path, 3000, &(struct aq_writer_options){ .chunk_events = 100, .segment_bytes = 30000 });
+	struct aq_capture *whole = NULL, *part = NULL;
+	struct aq_event_iter *it = NULL;
+	struct aq_err err = { 0 };
+	struct aq_event ev;
+	uint64_t at = 0;
+	size_t rows, part_rows, gaps;
+	struct aq_open_options options = { .window = second_window, .user = &at };
+	AQ_REQUIRE(aq_capture_open(path, &whole, &err) == 0);
+	AQ_REQUIRE(aq_capture_open_with(path, &options, &part, &err) == 0);
+	const struct aq_capture_info *w = aq_capture_info(whole), *p = aq_capture_info(part);
+	AQ_CHECK(w->segment_count > 3);
+	AQ_CHECK_EQ_U64(p->segment_count, w->segment_count);
+	AQ_CHECK_EQ_U64(p->events, w->events);
+	AQ_CHECK_EQ_U64(p->bytes, w->bytes);
+	AQ_CHECK(p->min_ns == w->min_ns && p->max_ns == w->max_ns && p->end_ns == w->end_ns && p->finished);
+	AQ_CHECK(p->chunk_count > 0 && p->chunk_count < w->chunk_count / 2);
+	for (size_t i = 0; i < w->segment_count; i++)
+		AQ_CHECK(p->segments[i].events == w->segments[i].events && p->segments[i].min_ns == w->segments[i].min_ns);
+	const struct aq_ledger_row *a = aq_capture_ledger(whole, &rows), *b = aq_capture_ledger(part, &part_rows);
+	AQ_REQUIRE(part_rows == rows && rows == 16);
+	for (size_t i = 0; i < rows; i++)
+		AQ_CHECK(a[i].cpu == b[i].cpu && a[i].cls == b[i].cls && a[i].produced == b[i].produced && a[i].lost == b[i].lost);
+	const struct aq_gap *gap = aq_capture_gaps(part, &gaps); /* what the last ledger has, and no damage */
+	AQ_CHECK(gaps == 1 && gap[0].reason == AQ_GAP_RING_FULL);
+	AQ_REQUIRE(aq_event_iter_new(part, &(struct aq_iter_options){ .from_ns = at, .to_ns = UINT64_MAX }, &it, &err) == 0);
+	AQ_CHECK_EQ_INT(aq_event_iter_next(it, &ev, &err), 1);
+	AQ_CHECK(ev.time_ns >= at && ev.time_ns < at + 10000);
+	aq_event_iter_free(it);
+	for (uint32_t i = 0; i < w->chunk_count; i++) { /* counting by type is the same as loading the ids */
+		uint64_t counted[AQ_EVENT_ID_MAX] = { 0 };
+		struct aq_chunk *chunk = NULL;
+		AQ_REQUIRE(aq_chunk_count(whole, i, counted, &err) == 0 && aq_chunk_load(whole, i, AQ_COL_ID, &chunk, &err) == 0);
+		for (uint32_t k = 0; k < chunk->events; k++)
+			AQ_REQUIRE(counted[chunk->id[k]]-- > 0);
+		aq_chunk_free(chunk);
+		for (unsigned id = 0; id < AQ_EVENT_ID_MAX; id++)
+			AQ_CHECK_EQ_U64(counted[id], 0);
+	}
+	aq_capture_close(part);
+	aq_capture_close(whole);
+	free(all);
+	remove_capture(path);
+}
+
 AQ_TEST_MAIN()
