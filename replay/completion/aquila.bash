@@ -21,11 +21,11 @@ _aquila() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-} options=""
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields keygen help --version" -- "$cur")
 		return
 	fi
 	case $command in
-	help) options="record info verify losses index query tree replay fields" ;;
+	help) options="record info verify losses index query tree replay fields keygen" ;;
 	record)
 		options="--output --duration --syscalls --exclude --no-snapshot --segment-size --segment-age --flush-interval \
 --zstd-level --time-resolution --keep-pointers --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
@@ -37,6 +37,7 @@ _aquila() {
 	tree) options="--pid --recorded --from --to --until --format --limit --quiet --help" ;;
 	replay) options="--from --until --limit --gaps --all --speed --to --format --quiet --help" ;;
 	fields) options="--events --format --help" ;;
+	keygen) options="--output --force --help" ;;
 	*) return ;;
 	esac
 	case $prev in
@@ -57,10 +58,13 @@ _aquila() {
 		fi
 		return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
+	--output | -o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
 	--to | --from | --until | --limit | --pid) return ;;
 	esac
 	if [[ $cur == -* || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+	elif [ "$command" = keygen ]; then
+		mapfile -t COMPREPLY < <(compgen -W "sign seal" -- "$cur")
 	elif [ "$command" != fields ]; then
 		_aquila_captures "$cur"
 	fi
