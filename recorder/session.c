@@ -289,7 +289,7 @@ static void remove_capture(const struct session *s)
 	if (dir == NULL)
 		return;
 	while ((entry = readdir(dir)) != NULL)
-		if (strncmp(entry->d_name, "segment-", 8) == 0)
+		if (strncmp(entry->d_name, "segment-", 8) == 0 || strcmp(entry->d_name, "manifest.aqm") == 0)
 			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
 	(void)rmdir(s->config->output);

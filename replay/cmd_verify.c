@@ -1,28 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aquila verify: reads every byte, and holds what it counts against the ledger.
+ * aquila verify: reads every byte, holds what it counts against the ledger, and says what the chain and the signatures
+ * prove.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "format/base/text.h"
+#include "format/segment/evidence.h"
+#include "format/segment/key.h"
 #include "replay/cli.h"
 
 static const char help_text[] =
-	"usage: aquila verify CAPTURE [--format text|json] [-q]\n"
+	"usage: aquila verify CAPTURE [--key FILE] [--format text|json] [-q]\n"
 	"\n"
-	"Checks everything: structure, every checksum, every event; and that for each CPU and class the\n"
-	"kernel side produced exactly what is stored, lost and left out on purpose. Names each damaged place\n"
-	"by file and byte.\n"
+	"Checks everything: structure, every checksum, every event; that for each CPU and class the kernel side\n"
+	"produced exactly what is stored, lost and left out on purpose; and the chain and the signatures that\n"
+	"tell an altered capture from a damaged one. Names each place by file and byte.\n"
+	"\n"
+	"  --key FILE  public signing keys that you trust (made by aquila keygen): the signatures must lead back\n"
+	"              to one of them, else it is an error. Without it a capture can be intact, but anybody\n"
+	"              can have signed it.\n"
 	"\n"
 	"Events that were lost while recording are no damage when the ledger accounts for them: see `aquila losses`.\n"
 	"\n"
-	"Exit status: 0 intact, 3 readable but damaged, unfinished or with a ledger that does not balance,\n"
-	"1 can't be read, 2 usage.\n"
+	"Exit status: 0 intact, 3 readable but damaged, unfinished, with segments removed, with an end that is not\n"
+	"signed or with a ledger that does not balance, 1 altered, not signed by the key, or can't be read, 2 usage.\n"
 	"\n"
-	"Example\n"
-	"  aquila verify web.aquila && rsync -a web.aquila archive:\n";
+	"Examples\n"
+	"  aquila verify web.aquila && rsync -a web.aquila archive:\n"
+	"  aquila verify --key recorder.pub evidence.aquila\n";
 
 struct progress {
 	bool shown;
@@ -41,45 +53,177 @@ static void show_progress(void *user, uint64_t done, uint64_t total)
 	fprintf(stderr, "\rverifying: %u%%", percent);
 }
 
-static bool is_intact(const struct aq_verify_result *v, size_t damages)
+enum standing { UNSIGNED, UNKNOWN_KEY, SIGNED, ALTERED };
+
+struct report {
+	struct aq_capture *c;
+	const struct aq_damage *damage;
+	size_t damages;
+	struct aq_verify_result v;
+	struct aq_evidence e;
+	struct aq_keys keys; /* those of --key */
+	enum standing standing;
+	double tail_seconds; /* from the last signature to the end */
+};
+
+static const char *standing_name(enum standing standing)
 {
-	return damages == 0 && v->damages == 0 && v->finished && v->ledger_balances;
+	static const char *const names[] = { "unsigned", "unknown-key", "signed", "altered" };
+
+	return names[standing];
 }
 
-static void conclusion(const struct aq_verify_result *v, size_t damages, char *text, size_t size)
+static void judge(struct report *r)
 {
-	if (is_intact(v, damages)) {
-		if (v->lost > 0)
-			snprintf(text, size, "intact; %" PRIu64 " events were lost while recording, all accounted for",
-				 v->lost);
-		else
-			snprintf(text, size, "intact; nothing was lost");
+	uint64_t end_ns = aq_capture_info(r->c)->end_ns;
+
+	if (r->e.altered > 0)
+		r->standing = ALTERED;
+	else if (r->e.signatures == 0)
+		r->standing = UNSIGNED;
+	else
+		r->standing = r->e.trusted ? SIGNED : UNKNOWN_KEY;
+	if (r->e.signatures > 0 && r->e.tail_blocks > 0 && end_ns > r->e.signed_boot_ns)
+		r->tail_seconds = (double)(end_ns - r->e.signed_boot_ns) / 1e9;
+}
+
+static bool is_whole(const struct report *r)
+{
+	return r->damages == 0 && r->v.damages == 0 && r->e.damaged == 0 && r->e.removed == 0 && r->v.finished &&
+	       r->v.ledger_balances && (r->e.signatures == 0 || r->e.tail_blocks == 0);
+}
+
+static int exit_status(const struct report *r)
+{
+	if (r->standing == ALTERED || (r->keys.count > 0 && r->standing != SIGNED))
+		return AQ_EXIT_ERROR;
+	return is_whole(r) ? AQ_EXIT_COMPLETE : AQ_EXIT_INCOMPLETE;
+}
+
+static void fingerprint(const uint8_t public_key[AQ_PUBLIC_KEY_BYTES], char text[AQ_FINGERPRINT_TEXT_BYTES])
+{
+	struct aq_key key = { .kind = AQ_KEY_SIGN_PUBLIC };
+	uint8_t bytes[AQ_FINGERPRINT_BYTES] = { 0 };
+
+	memcpy(key.bytes, public_key, sizeof(key.bytes));
+	(void)aq_key_fingerprint(&key, bytes);
+	aq_fingerprint_text(bytes, text);
+}
+
+static void add(char *text, size_t size, const char *what)
+{
+	size_t n = strlen(text);
+
+	snprintf(text + n, size - n, "%s%s", n > 0 && text[n - 1] != ':' ? ", " : " ", what);
+}
+
+static void conclusion(const struct report *r, char *text, size_t size)
+{
+	if (r->standing == ALTERED) {
+		snprintf(text, size, "ALTERED: see the places above; these are no accidents");
 		return;
 	}
-	snprintf(text, size, "not intact:%s%s%s", damages > 0 ? " damaged" : "",
-		 v->finished   ? ""
-		 : damages > 0 ? ", unfinished (the recorder did not close it)"
-			       : " unfinished (the recorder did not close it)",
-		 v->ledger_balances	       ? ""
-		 : damages > 0 || !v->finished ? ", the ledger does not balance"
-					       : " the ledger does not balance");
+	if (r->keys.count > 0 && r->standing != SIGNED) {
+		snprintf(text, size, "NOT PROVEN: %s", r->standing == UNSIGNED ?
+			 "nobody signed this capture" : "signed by an unknown key, not by that of --key");
+		return;
+	}
+	if (is_whole(r) && r->v.lost > 0) {
+		snprintf(text, size, "intact; %" PRIu64 " events were lost while recording, all accounted for", r->v.lost);
+	} else if (is_whole(r)) {
+		snprintf(text, size, "intact; nothing was lost");
+	} else {
+		snprintf(text, size, "not intact:");
+		if (r->damages > 0 || r->v.damages > 0 || r->e.damaged > 0)
+			add(text, size, "damaged");
+		if (r->e.removed > 0)
+			add(text, size, "segments were removed");
+		if (!r->v.finished)
+			add(text, size, "unfinished (the recorder did not close it)");
+		if (r->e.signatures > 0 && r->e.tail_blocks > 0)
+			add(text, size, "its end is not signed");
+		if (!r->v.ledger_balances)
+			add(text, size, "the ledger does not balance");
+	}
+	size -= strlen(text);
+	text += strlen(text);
+	snprintf(text, size, r->standing == UNSIGNED ? "; unsigned" : r->standing == SIGNED ? "; signed by the given key" :
+			     "; signed by a key that nobody vouches for here");
 }
 
-static void put_text(struct aq_out *out, const struct aq_capture *c, const struct aq_verify_result *v)
+static void put_evidence(struct aq_out *out, const struct report *r)
 {
-	uint32_t segments = aq_capture_info(c)->segment_count;
-	const struct aq_damage *damage;
-	char text[256];
-	size_t n;
+	const struct aq_evidence *e = &r->e;
+	char time[AQ_TIME_TEXT_BYTES], key[AQ_FINGERPRINT_TEXT_BYTES];
 
-	damage = aq_capture_damages(c, &n);
-	for (size_t i = 0; i < n; i++) {
-		aq_out_printf(out, "%sdamage%s '", aq_colour(out, AQ_RED), aq_colour(out, AQ_PLAIN));
-		aq_out_text(out, damage[i].file, strlen(damage[i].file));
-		aq_out_printf(out, "' at byte %" PRIu64 ", %" PRIu64 " bytes: ", damage[i].offset, damage[i].bytes);
-		aq_out_text(out, damage[i].text, strlen(damage[i].text));
+	if (!e->chained)
+		aq_out_puts(out, "chain   none: written before there was one\n");
+	else
+		aq_out_printf(out, "chain   %s %" PRIu64 " blocks\n", e->altered > 0 ? "broken in" : "holds over", e->blocks);
+	if (e->signatures == 0) {
+		aq_out_puts(out, "signed  by nobody\n");
+		return;
+	}
+	fingerprint(e->public_key, key);
+	aq_time_format(e->signed_real_ns, time);
+	aq_out_printf(out, "signed  up to %s, %" PRIu64 " signatures, epochs %" PRIu64 " to %" PRIu64 " from key %s, %s\n", time,
+		      e->signatures, e->first_epoch, e->last_epoch, key,
+		      e->trusted	  ? "which leads back to that of --key" :
+		      r->keys.count > 0 ? "which is not that of --key" :
+					    "which was compared with none (--key)");
+	if (e->tail_blocks > 0)
+		aq_out_printf(out, "tail    unsigned: %" PRIu64 " blocks, %" PRIu64 " bytes, %.3f s\n", e->tail_blocks, e->tail_bytes,
+			      r->tail_seconds);
+}
+
+/* Named among the damages already. */
+static bool is_told(const struct report *r, const struct aq_finding *f)
+{
+	for (size_t i = 0; f->kind == AQ_FINDING_DAMAGED && i < r->damages; i++)
+		if (r->damage[i].offset == f->offset && strcmp(r->damage[i].file, f->file) == 0)
+			return true;
+	return false;
+}
+
+static void put_findings(struct aq_out *out, const struct report *r)
+{
+	for (size_t i = 0; i < r->e.finding_count; i++) {
+		const struct aq_finding *f = &r->e.findings[i];
+		char from[AQ_TIME_TEXT_BYTES] = "the start", to[AQ_TIME_TEXT_BYTES] = "the end";
+
+		if (is_told(r, f))
+			continue;
+		aq_out_printf(out, "%s%s%s '", aq_colour(out, f->kind == AQ_FINDING_NOTE ? AQ_DIM : AQ_RED),
+			      aq_finding_kind_name(f->kind), aq_colour(out, AQ_PLAIN));
+		aq_out_text(out, f->file, strlen(f->file));
+		aq_out_printf(out, "' at byte %" PRIu64 ": ", f->offset);
+		aq_out_text(out, f->text, strlen(f->text));
+		if (f->from_real_ns != 0)
+			aq_time_format(f->from_real_ns, from);
+		if (f->to_real_ns != 0)
+			aq_time_format(f->to_real_ns, to);
+		if (f->kind == AQ_FINDING_ALTERED && r->e.signatures > 0)
+			aq_out_printf(out, " (between the signatures of %s and %s)", from, to);
 		aq_out_puts(out, "\n");
 	}
+}
+
+static void put_text(struct aq_out *out, const struct report *r)
+{
+	uint32_t segments = aq_capture_info(r->c)->segment_count;
+	const struct aq_verify_result *v = &r->v;
+	char text[320];
+
+	for (size_t i = 0; i < r->damages; i++) {
+		const struct aq_damage *d = &r->damage[i];
+
+		aq_out_printf(out, "%sdamage%s '", aq_colour(out, AQ_RED), aq_colour(out, AQ_PLAIN));
+		aq_out_text(out, d->file, strlen(d->file));
+		aq_out_printf(out, "' at byte %" PRIu64 ", %" PRIu64 " bytes: ", d->offset, d->bytes);
+		aq_out_text(out, d->text, strlen(d->text));
+		aq_out_puts(out, "\n");
+	}
+	put_findings(out, r);
 	aq_out_printf(out, "read    %" PRIu64 " events in %" PRIu64 " chunks of %" PRIu32 " segment%s\n", v->events,
 		      v->chunks, segments, segments == 1 ? "" : "s");
 	if (v->ledger_balances) {
@@ -92,81 +236,164 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 		aq_out_text(out, v->ledger_text, strlen(v->ledger_text));
 		aq_out_puts(out, "\n");
 	}
-	conclusion(v, n, text, sizeof(text));
-	aq_out_printf(out, "%s%s%s\n", aq_colour(out, is_intact(v, n) ? AQ_GREEN : AQ_YELLOW), text,
-		      aq_colour(out, AQ_PLAIN));
+	put_evidence(out, r);
+	conclusion(r, text, sizeof(text));
+	aq_out_printf(out, "%s%s%s\n",
+		      aq_colour(out, exit_status(r) == AQ_EXIT_COMPLETE ? AQ_GREEN :
+				     exit_status(r) == AQ_EXIT_ERROR	? AQ_RED :
+									  AQ_YELLOW),
+		      text, aq_colour(out, AQ_PLAIN));
 }
 
-static void put_json(struct aq_out *out, const struct aq_capture *c, const struct aq_verify_result *v)
+static void json_time(struct aq_out *out, const char *name, uint64_t real_ns)
 {
-	const struct aq_damage *damage;
-	char text[256];
-	size_t n;
+	char text[AQ_TIME_TEXT_BYTES];
 
-	damage = aq_capture_damages(c, &n);
-	conclusion(v, n, text, sizeof(text));
+	aq_time_format(real_ns, text);
+	aq_out_printf(out, real_ns != 0 ? ",\"%s\":\"%s\"" : ",\"%s\":null", name, text);
+}
+
+static void json_evidence(struct aq_out *out, const struct report *r)
+{
+	const struct aq_evidence *e = &r->e;
+	char key[AQ_FINGERPRINT_TEXT_BYTES], next[64] = "";
+
+	aq_out_printf(out,
+		      ",\"evidence\":{\"standing\":\"%s\",\"chained\":%s,\"blocks\":%" PRIu64 ",\"signatures\":%" PRIu64
+		      ",\"altered\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"removed\":%" PRIu64,
+		      standing_name(r->standing), e->chained ? "true" : "false", e->blocks, e->signatures, e->altered,
+		      e->damaged, e->removed);
+	if (e->signatures > 0) {
+		fingerprint(e->public_key, key);
+		sodium_bin2base64(next, sizeof(next), e->next_key, sizeof(e->next_key), sodium_base64_VARIANT_ORIGINAL);
+		aq_out_printf(out,
+			      ",\"trusted\":%s,\"key\":\"%s\",\"first_epoch\":%" PRIu64 ",\"last_epoch\":%" PRIu64
+			      ",\"next_key\":\"aquila-sign-public:%" PRIu64 ":%s\",\"ended\":%s",
+			      e->trusted ? "true" : "false", key, e->first_epoch, e->last_epoch, e->last_epoch + 1, next,
+			      e->ended ? "true" : "false");
+		json_time(out, "signed_until", e->signed_real_ns);
+		aq_out_printf(out, ",\"tail\":{\"blocks\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"seconds\":%.3f}", e->tail_blocks,
+			      e->tail_bytes, r->tail_seconds);
+	}
+	aq_out_puts(out, ",\"findings\":[");
+	for (size_t i = 0; i < e->finding_count; i++) {
+		const struct aq_finding *f = &e->findings[i];
+
+		aq_out_printf(out, "%s{\"kind\":\"%s\",\"file\":", i > 0 ? "," : "", aq_finding_kind_name(f->kind));
+		aq_out_json_text(out, f->file);
+		aq_out_printf(out, ",\"offset\":%" PRIu64 ",\"text\":", f->offset);
+		aq_out_json_text(out, f->text);
+		json_time(out, "from", f->from_real_ns);
+		json_time(out, "to", f->to_real_ns);
+		aq_out_puts(out, "}");
+	}
+	aq_out_puts(out, "]}");
+}
+
+static void put_json(struct aq_out *out, const struct report *r)
+{
+	const struct aq_verify_result *v = &r->v;
+	char text[320];
+
+	conclusion(r, text, sizeof(text));
 	aq_out_printf(out,
 		      "{\"intact\":%s,\"finished\":%s,\"events\":%" PRIu64 ",\"chunks\":%" PRIu64
 		      ",\"segments\":%" PRIu32 ",\"ledger\":{\"balances\":%s,\"produced\":%" PRIu64
 		      ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"policy\":%" PRIu64 ",\"degraded\":%" PRIu64
 		      ",\"text\":",
-		      is_intact(v, n) ? "true" : "false", v->finished ? "true" : "false", v->events, v->chunks,
-		      aq_capture_info(c)->segment_count, v->ledger_balances ? "true" : "false", v->produced, v->stored,
-		      v->lost, v->policy, v->degraded);
+		      r->standing != ALTERED && is_whole(r) ? "true" : "false", v->finished ? "true" : "false", v->events,
+		      v->chunks, aq_capture_info(r->c)->segment_count, v->ledger_balances ? "true" : "false", v->produced,
+		      v->stored, v->lost, v->policy, v->degraded);
 	aq_out_json_text(out, v->ledger_text);
 	aq_out_puts(out, "},\"damages\":[");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < r->damages; i++) {
 		aq_out_puts(out, i > 0 ? ",{\"file\":" : "{\"file\":");
-		aq_out_json_text(out, damage[i].file);
-		aq_out_printf(out, ",\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"text\":", damage[i].offset,
-			      damage[i].bytes);
-		aq_out_json_text(out, damage[i].text);
+		aq_out_json_text(out, r->damage[i].file);
+		aq_out_printf(out, ",\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"text\":", r->damage[i].offset,
+			      r->damage[i].bytes);
+		aq_out_json_text(out, r->damage[i].text);
 		aq_out_puts(out, "}");
 	}
-	aq_out_puts(out, "],\"text\":");
+	aq_out_puts(out, "]");
+	json_evidence(out, r);
+	aq_out_puts(out, ",\"text\":");
 	aq_out_json_text(out, text);
 	aq_out_puts(out, "}\n");
 }
 
-static int verify(const struct aq_command *command, const struct aq_options *o)
+/* The keys of --key. 0, or an exit status after saying what is wrong. */
+static int load_keys(const struct aq_options *o, struct report *r)
 {
-	struct aq_verify_result result = { 0 };
-	struct progress progress = { 0 };
-	struct aq_capture *c = NULL;
 	struct aq_err err = { 0 };
-	struct aq_out out;
-	size_t damages;
-	int status, r;
 
-	(void)command;
-	status = aq_open(o, &c);
-	if (status != 0)
-		return status;
-	r = aq_capture_verify(c, &result, isatty(STDERR_FILENO) == 1 && !o->quiet ? show_progress : NULL, &progress,
-			      &err);
-	if (progress.shown)
-		fputs("\r\033[K", stderr);
-	if (r < 0) {
-		aq_capture_close(c);
+	if (o->key == NULL)
+		return 0;
+	if (aq_keys_load(&r->keys, o->key, &err) < 0)
+		return aq_fail(&err);
+	if (aq_keys_find(&r->keys, AQ_KEY_SIGN_PUBLIC) == NULL) {
+		aq_err_set(&err, -EINVAL, "'%s' holds no public signing key", o->key);
 		return aq_fail(&err);
 	}
-	aq_out_init(&out, STDOUT_FILENO, "standard output");
-	if (o->format == AQ_FORMAT_JSON)
-		put_json(&out, c, &result);
-	else if (!o->quiet)
-		put_text(&out, c, &result);
-	aq_capture_damages(c, &damages);
-	status = aq_finish_plain(&out, is_intact(&result, damages) ? AQ_EXIT_COMPLETE : AQ_EXIT_INCOMPLETE);
-	aq_out_release(&out);
-	aq_capture_close(c);
+	return 0;
+}
+
+static int check(const struct aq_options *o, struct report *r)
+{
+	struct progress progress = { 0 };
+	struct aq_err err = { 0 };
+	int status;
+
+	status = load_keys(o, r);
+	if (status == 0)
+		status = aq_open(o, &r->c);
+	if (status != 0)
+		return status;
+	status = aq_capture_verify(r->c, &r->v, isatty(STDERR_FILENO) == 1 && !o->quiet ? show_progress : NULL, &progress,
+				   &err);
+	if (progress.shown)
+		fputs("\r\033[K", stderr);
+	if (status >= 0)
+		status = aq_evidence_check(o->capture, r->keys.count > 0 ? &r->keys : NULL, &r->e, &err);
+	if (status < 0)
+		return aq_fail(&err);
+	r->damage = aq_capture_damages(r->c, &r->damages);
+	judge(r);
+	return 0;
+}
+
+static int verify(const struct aq_command *command, const struct aq_options *o)
+{
+	struct report *r = calloc(1, sizeof(*r));
+	struct aq_out out;
+	int status;
+
+	(void)command;
+	if (r == NULL) {
+		fputs("aquila: out of memory\n", stderr);
+		return AQ_EXIT_ERROR;
+	}
+	status = check(o, r);
+	if (status == 0) {
+		aq_out_init(&out, STDOUT_FILENO, "standard output");
+		if (o->format == AQ_FORMAT_JSON)
+			put_json(&out, r);
+		else if (!o->quiet)
+			put_text(&out, r);
+		status = aq_finish_plain(&out, exit_status(r));
+		aq_out_release(&out);
+	}
+	aq_evidence_release(&r->e);
+	aq_capture_close(r->c);
+	aq_keys_wipe(&r->keys);
+	free(r);
 	return status;
 }
 
 const struct aq_command aq_cmd_verify = {
 	.name = "verify",
-	.summary = "check every byte, and the ledger of what was lost",
+	.summary = "check every byte, the ledger of what was lost, and the signatures",
 	.help = help_text,
-	.options = AQ_OPT_FORMAT | AQ_OPT_QUIET,
+	.options = AQ_OPT_FORMAT | AQ_OPT_QUIET | AQ_OPT_KEY,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_JSON,
 	.default_format = AQ_FORMAT_TEXT,
 	.run = verify,

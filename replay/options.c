@@ -30,6 +30,7 @@ enum {
 	O_SPEED,
 	O_CHECK,
 	O_EVENTS,
+	O_KEY,
 };
 
 static const struct {
@@ -52,6 +53,7 @@ static const struct {
 	{ AQ_OPT_SPEED, { "speed", required_argument, NULL, O_SPEED } },
 	{ AQ_OPT_CHECK, { "check", no_argument, NULL, O_CHECK } },
 	{ AQ_OPT_EVENTS, { "events", no_argument, NULL, O_EVENTS } },
+	{ AQ_OPT_KEY, { "key", required_argument, NULL, O_KEY } },
 	{ AQ_OPT_QUIET, { "quiet", no_argument, NULL, 'q' } },
 	{ ~0u, { "help", no_argument, NULL, 'h' } },
 };
@@ -227,6 +229,9 @@ static int apply(int opt, const char *text, const struct aq_command *command, st
 		return 0;
 	case O_EVENTS:
 		o->events = true;
+		return 0;
+	case O_KEY:
+		o->key = text;
 		return 0;
 	case 'q':
 		o->quiet = true;

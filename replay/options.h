@@ -29,6 +29,7 @@ enum aq_option_bit {
 	AQ_OPT_QUIET = 1 << 16,
 	AQ_OPT_EXPR = 1 << 17,	     /* a second word is a filter */
 	AQ_OPT_NO_CAPTURE = 1 << 18, /* takes no CAPTURE */
+	AQ_OPT_KEY = 1 << 19,
 };
 
 enum aq_format {
@@ -56,6 +57,7 @@ struct aq_options { /* all text is borrowed from argv, apart from words */
 	uint32_t pid;		 /* 0: all */
 	uint64_t speed_ppm;	 /* millionths of the original speed; 0: as fast as possible */
 	const char *destination; /* NULL: standard output */
+	const char *key;	 /* file with public keys; NULL: none */
 	const char *fields[AQ_FIELDS_MAX], *by[AQ_FIELDS_MAX];
 	size_t field_count, by_count;
 	bool count, explain, gaps, all, recorded, check, events, quiet, help;

@@ -158,7 +158,8 @@ int aq_segment_walk(const struct aq_segment *s, int (*take)(void *user, const st
 		if (r < 0)
 			return r;
 		number = block.number + 1;
-		footer = block.kind == AQ_BLOCK_FOOTER ? offset : UINT64_MAX;
+		if (block.kind != AQ_BLOCK_SIGNATURE) /* the segment's last one stands between footer and trailer */
+			footer = block.kind == AQ_BLOCK_FOOTER ? offset : UINT64_MAX;
 		offset += AQ_BLOCK_HEADER_BYTES + ((block.payload_bytes + 7) & ~7ull);
 	}
 	if (offset < s->bytes && !is_trailer(s, offset, footer))

@@ -335,7 +335,8 @@ static int add_dictionary(struct aq_segment *s, const struct aq_block *block)
 
 static const char *kind_name(uint16_t kind)
 {
-	static const char *const names[] = { "?", "segment header", "strings", "chunk", "attributes", "ledger", "footer" };
+	static const char *const names[] = { "?", "segment header", "strings", "chunk", "attributes", "ledger", "footer",
+					     "signature" };
 	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "?";
 }
 

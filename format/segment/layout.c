@@ -2,6 +2,7 @@
 /* Block headers, zone maps and what is kept of a number. */
 #include "format/segment/layout.h"
 
+#include <sodium.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -22,6 +23,26 @@ void aq_block_header_write(uint8_t *h, const struct aq_block *block)
 	store(h + 24, block->payload_hash, 8);
 	/* 32 … 71: chain hash and reserved */
 	store(h + 72, XXH3_64bits(h, 72), 8);
+}
+
+void aq_chain_next(const uint8_t before[AQ_CHAIN_BYTES], const uint8_t *header, const void *payload, size_t bytes,
+		   uint8_t ret_value[AQ_CHAIN_BYTES])
+{
+	crypto_generichash_state state;
+	uint8_t head[AQ_CHAIN_BYTES + AQ_BLOCK_CHAIN_AT + 8];
+	memcpy(head, before, AQ_CHAIN_BYTES);
+	memcpy(head + AQ_CHAIN_BYTES, header, AQ_BLOCK_CHAIN_AT);
+	memcpy(head + AQ_CHAIN_BYTES + AQ_BLOCK_CHAIN_AT, header + 64, 8);
+	crypto_generichash_init(&state, NULL, 0, AQ_CHAIN_BYTES); /* none of these can fail with these sizes */
+	crypto_generichash_update(&state, head, sizeof(head));
+	crypto_generichash_update(&state, payload, bytes);
+	crypto_generichash_final(&state, ret_value, AQ_CHAIN_BYTES);
+}
+
+void aq_chain_put(uint8_t *header, const uint8_t value[AQ_CHAIN_BYTES])
+{
+	memcpy(header + AQ_BLOCK_CHAIN_AT, value, AQ_CHAIN_BYTES);
+	store(header + 72, XXH3_64bits(header, 72), 8);
 }
 
 bool aq_block_header_read(const uint8_t *h, struct aq_block *ret)

@@ -15,6 +15,8 @@ enum {
 	AQ_BLOCK_MAGIC = 0x31425141,        /* "AQB1" */
 	AQ_BLOCK_HEADER_BYTES = 80,
 	AQ_TRAILER_BYTES = 16,
+	AQ_BLOCK_CHAIN_AT = 32,             /* of the chain value in the header */
+	AQ_CHAIN_BYTES = 32,
 	AQ_BLOCK_PAYLOAD_MAX = 256 << 20,
 	AQ_CHUNK_EVENTS_MAX = 1 << 20,
 	AQ_CHUNK_RAW_MAX = 512 << 20,       /* decoded bytes of one chunk's frames */
@@ -30,7 +32,9 @@ enum aq_block_kind {
 	AQ_BLOCK_ATTRS = 4,
 	AQ_BLOCK_LEDGER = 5,
 	AQ_BLOCK_FOOTER = 6,
-	/* 7 signature, 8 encrypted, 9 manifest: numbers kept for them */
+	AQ_BLOCK_SIGNATURE = 7,
+	/* 8, encrypted: a number kept for it */
+	AQ_BLOCK_MANIFEST = 9, /* in manifest.aqm only */
 };
 
 enum aq_block_flag {
@@ -49,6 +53,12 @@ struct aq_block {
 
 /* Puts a header for the payload at `header` (AQ_BLOCK_HEADER_BYTES). */
 void aq_block_header_write(uint8_t *header, const struct aq_block *block);
+/* The chain's value after a block, from the value before it, the block's header (its room for the value is not looked
+ * at) and the payload as it is stored. sodium_init() comes before the first call: it makes it fast. */
+void aq_chain_next(const uint8_t before[AQ_CHAIN_BYTES], const uint8_t *header, const void *payload, size_t bytes,
+		   uint8_t ret_value[AQ_CHAIN_BYTES]);
+/* Puts a value into the room of a written header, and mends its checksum. */
+void aq_chain_put(uint8_t *header, const uint8_t value[AQ_CHAIN_BYTES]);
 /* False when magic or checksum are wrong. offset is left to the caller. */
 bool aq_block_header_read(const uint8_t *header, struct aq_block *ret_block);
 
@@ -61,6 +71,7 @@ enum aq_fact_key {
 	AQ_FACT_BOOT_ID = 5, AQ_FACT_RECORDER_VERSION = 6, AQ_FACT_COMMAND = 7, AQ_FACT_FEATURES = 8, AQ_FACT_POLICY = 9,
 	AQ_FACT_COUNT = 10
 };
+enum { AQ_FACT_CHAIN = 16 }; /* no text: the chain's value before the segment */
 
 /* streams of a chunk */
 enum aq_stream {

@@ -4,15 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "format/segment/builder.h"
+#include "format/segment/evidence.h"
+#include "format/segment/manifest.h"
 
 enum {
 	DEFAULT_CHUNK_EVENTS = 65536,
@@ -21,6 +25,7 @@ enum {
 	GAPS_MAX = 65536,       /* that wait for the next ledger block */
 	CPUS_MAX = 4096,        /* rows of stats.stored */
 };
+#define DEFAULT_SIGN_INTERVAL_NS 10000000000ull
 
 struct aq_capture_writer {
 	char *path;
@@ -44,6 +49,10 @@ struct aq_capture_writer {
 	uint64_t ledger_boot_ns, ledger_real_ns;
 	struct aq_writer_stats *stats;
 	uint64_t (*pending)[AQ_CLASS_COUNT]; /* CPUS_MAX rows, scratch of write_chunk */
+	uint8_t chain[AQ_CHAIN_BYTES]; /* after the last block */
+	struct aq_manifest_writer manifest;
+	struct aq_buf statements;      /* signatures of this segment */
+	uint64_t signed_blocks, signed_ns; /* blocks of the segment up to the last signature; when that was, boot time */
 	struct aq_err failure;
 	bool closed;
 };
@@ -53,6 +62,12 @@ static int fail(struct aq_capture_writer *w, struct aq_err *err)
 	if (err)
 		*err = w->failure;
 	return w->failure.code;
+}
+
+static uint64_t boot_ns(void)
+{
+	struct timespec t;
+	return clock_gettime(CLOCK_BOOTTIME, &t) < 0 ? 0 : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static int out_of_memory(struct aq_capture_writer *w, struct aq_err *err)
@@ -101,11 +116,16 @@ static int append_block(struct aq_capture_writer *w, enum aq_block_kind kind, un
 	if (buf->failed)
 		return out_of_memory(w, err);
 	block.payload_bytes = buf->len - AQ_BLOCK_HEADER_BYTES;
-	block.payload_hash = XXH3_64bits(buf->data + AQ_BLOCK_HEADER_BYTES, block.payload_bytes);
+	if (!w->options.unchecked)
+		block.payload_hash = XXH3_64bits(buf->data + AQ_BLOCK_HEADER_BYTES, block.payload_bytes);
 	aq_buf_pad8(buf);
 	if (buf->failed)
 		return out_of_memory(w, err);
 	aq_block_header_write(buf->data, &block);
+	if (!w->options.unchecked) {
+		aq_chain_next(w->chain, buf->data, buf->data + AQ_BLOCK_HEADER_BYTES, block.payload_bytes, w->chain);
+		aq_chain_put(buf->data, w->chain);
+	}
 	uint64_t offset = w->segment_bytes;
 	int r = append(w, buf->data, buf->len, err);
 	if (r < 0)
@@ -143,13 +163,16 @@ static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
 	aq_buf_put_u32(b, m->clock_ticks);
 	aq_buf_put_u32(b, m->page_size);
 	aq_buf_put_u32(b, w->options.time_resolution_ns ? w->options.time_resolution_ns : 1);
-	aq_buf_put_u32(b, AQ_FACT_COUNT - 1);
+	aq_buf_put_u32(b, AQ_FACT_COUNT); /* those with a text, and the chain */
 	for (unsigned key = 1; key < AQ_FACT_COUNT; key++) {
 		uint32_t len = (uint32_t)strlen(w->strings[key]);
 		aq_buf_put_u32(b, key);
 		aq_buf_put_u32(b, len);
 		aq_buf_put(b, w->strings[key], len);
 	}
+	aq_buf_put_u32(b, AQ_FACT_CHAIN);
+	aq_buf_put_u32(b, AQ_CHAIN_BYTES);
+	aq_buf_put(b, w->chain, AQ_CHAIN_BYTES);
 	int r = append_block(w, AQ_BLOCK_SEGMENT, 0, b, NULL, err);
 	w->whole_bytes = w->segment_bytes;
 	return r;
@@ -165,6 +188,8 @@ static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 	aq_dictionary_restart(&w->dictionary);
 	w->chunks_in_generation = 0;
 	w->fresh_string_mark = 0;
+	aq_buf_reset(&w->statements);
+	w->signed_blocks = 0;
 	snprintf(name, sizeof(name), "segment-%06llu.aqs", (unsigned long long)w->segment_number);
 	w->fd = openat(w->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (w->fd < 0) {
@@ -173,6 +198,19 @@ static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 	}
 	w->stats->segments++;
 	return write_segment_header(w, err);
+}
+
+static int manifest_failed(struct aq_capture_writer *w, int code, struct aq_err *err)
+{
+	aq_err_set(&w->failure, code, "'%s/%s': could not be written: %s", w->path, AQ_MANIFEST_NAME, strerror(-code));
+	return fail(w, err);
+}
+
+static int open_manifest(struct aq_capture_writer *w, struct aq_err *err)
+{
+	const uint8_t *carried = w->options.signer ? aq_signer_carried(w->options.signer) : NULL;
+	int r = aq_manifest_open(w->dir_fd, w->meta.capture_id, carried, &w->manifest);
+	return r < 0 ? manifest_failed(w, r, err) : 0;
 }
 
 static const char *const *meta_strings(const struct aq_capture_meta *m, const char *list[AQ_FACT_COUNT])
@@ -209,7 +247,9 @@ static int init(struct aq_capture_writer *w, const char *path, const struct aq_c
 	aq_buf_init(&w->types, AQ_EVENT_ID_MAX * 2);
 	aq_buf_init(&w->footer, AQ_FOOTER_ENTRIES_MAX);
 	aq_buf_init(&w->gaps, AQ_BLOCK_PAYLOAD_MAX / 4);
-	if (aq_dictionary_init(&w->dictionary) < 0 || aq_chunk_builder_init(&w->builder, w->options.chunk_events, w->options.keep_pointers) < 0)
+	aq_buf_init(&w->statements, (size_t)AQ_STATEMENTS_MAX * AQ_STATEMENT_BYTES);
+	if (sodium_init() < 0 || aq_dictionary_init(&w->dictionary) < 0 ||
+	    aq_chunk_builder_init(&w->builder, w->options.chunk_events, w->options.keep_pointers) < 0)
 		return -ENOMEM;
 	if (w->options.time_resolution_ns > 1)
 		w->builder.time_unit = (unsigned)__builtin_ctz(w->options.time_resolution_ns);
@@ -223,8 +263,9 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 	struct aq_capture_writer *w = calloc(1, sizeof(*w));
 	if (!w)
 		return aq_err_set(err, -ENOMEM, "out of memory");
-	w->dir_fd = w->fd = -1;
+	w->dir_fd = w->fd = w->manifest.fd = -1;
 	w->gaps_first_ns = UINT64_MAX;
+	w->signed_ns = boot_ns();
 	w->options = options ? *options : defaults;
 	if (!w->options.chunk_events || w->options.chunk_events > AQ_CHUNK_EVENTS_MAX)
 		w->options.chunk_events = DEFAULT_CHUNK_EVENTS;
@@ -232,6 +273,8 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 		w->options.chunk_string_bytes = DEFAULT_STRING_BYTES;
 	if (!w->options.zstd_level)
 		w->options.zstd_level = 1;
+	if (!w->options.sign_interval_ns)
+		w->options.sign_interval_ns = DEFAULT_SIGN_INTERVAL_NS;
 	uint32_t resolution = w->options.time_resolution_ns;
 	int r = 0;
 	if (resolution & (resolution - 1))
@@ -246,8 +289,11 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 		if (w->dir_fd < 0)
 			r = aq_err_set(err, -errno, "'%s' could not be opened: %s", path, strerror(errno));
 		else
+			r = open_manifest(w, err);
+		if (r == 0)
 			r = open_segment(w, err);
 		if (r < 0) { /* nothing was recorded yet: leave nothing that looks like a capture */
+			unlinkat(w->dir_fd, AQ_MANIFEST_NAME, 0);
 			unlinkat(w->dir_fd, "segment-000001.aqs", 0);
 			rmdir(path);
 		}
@@ -398,8 +444,61 @@ static int write_footer(struct aq_capture_writer *w, uint64_t *ret_offset, struc
 	return append_block(w, AQ_BLOCK_FOOTER, 0, b, ret_offset, err);
 }
 
-static int end_segment(struct aq_capture_writer *w, struct aq_err *err)
+/*
+ * Signs the chain up to here. What the signature vouches for is on the disk first, so that no crash makes it a lie.
+ * Where it can't be made, the recording goes on: a capture without its last signatures is worth more than none.
+ */
+static int sign(struct aq_capture_writer *w, uint32_t flags, struct aq_err *err)
 {
+	struct aq_statement st = { .flags = flags, .segment = w->segment_number, .block = w->block_number - 1,
+				   .bytes = w->segment_bytes, .events = w->summary.events, .first_ns = w->summary.ring_min_ns,
+				   .last_ns = w->summary.ring_max_ns };
+	uint8_t bytes[AQ_STATEMENT_BYTES];
+	struct aq_err why = { 0 };
+	if (!w->options.signer || (!flags && w->statements.len / AQ_STATEMENT_BYTES >= AQ_STATEMENTS_MAX - 1))
+		return 0;
+	(void)!fdatasync(w->fd);
+	memcpy(st.capture_id, w->meta.capture_id, sizeof(st.capture_id));
+	memcpy(st.chain, w->chain, sizeof(st.chain));
+	w->signed_ns = boot_ns();
+	if (aq_signer_sign(w->options.signer, &st, bytes, &why) < 0) {
+		w->stats->signatures_failed++;
+		snprintf(w->stats->signature_failure, sizeof(w->stats->signature_failure), "%s", why.text);
+		return 0;
+	}
+	begin_block(&w->payload);
+	aq_buf_put(&w->payload, bytes, sizeof(bytes));
+	aq_buf_put(&w->statements, bytes, sizeof(bytes));
+	int r = w->statements.failed ? out_of_memory(w, err) : append_block(w, AQ_BLOCK_SIGNATURE, 0, &w->payload, NULL, err);
+	if (r < 0)
+		return r;
+	w->whole_bytes = w->segment_bytes;
+	w->signed_blocks = w->block_number;
+	w->stats->signatures++;
+	return 0;
+}
+
+static int sign_if_due(struct aq_capture_writer *w, struct aq_err *err)
+{
+	if (!w->options.signer || w->signed_blocks == w->block_number || boot_ns() - w->signed_ns < w->options.sign_interval_ns)
+		return 0;
+	return sign(w, 0, err);
+}
+
+static int add_to_manifest(struct aq_capture_writer *w, uint32_t flags, struct aq_err *err)
+{
+	struct aq_manifest_entry entry = { .flags = flags, .segment = w->segment_number, .bytes = w->segment_bytes,
+					   .events = w->summary.events, .first_ns = w->summary.ring_min_ns,
+					   .last_ns = w->summary.ring_max_ns, .statements = w->statements.data,
+					   .statement_count = (uint32_t)(w->statements.len / AQ_STATEMENT_BYTES) };
+	memcpy(entry.chain, w->chain, sizeof(entry.chain));
+	int r = aq_manifest_add(&w->manifest, &entry);
+	return r < 0 ? manifest_failed(w, r, err) : 0;
+}
+
+static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *err)
+{
+	uint32_t flags = AQ_STATEMENTF_SEGMENT_END | (last ? AQ_STATEMENTF_CAPTURE_END : 0);
 	int r = write_chunk(w, err);
 	if (r == 0) {
 		w->ledger_due = true;
@@ -410,6 +509,8 @@ static int end_segment(struct aq_capture_writer *w, struct aq_err *err)
 	struct aq_buf *b = &w->payload;
 	uint64_t offset;
 	r = write_footer(w, &offset, err);
+	if (r == 0)
+		r = sign(w, flags, err);
 	if (r < 0)
 		return r;
 	begin_block(b);
@@ -426,7 +527,7 @@ static int end_segment(struct aq_capture_writer *w, struct aq_err *err)
 	w->fd = -1;
 	fsync(w->dir_fd); /* the name; not every file system can */
 	if (code == 0)
-		return 0;
+		return add_to_manifest(w, flags, err);
 	aq_err_set(&w->failure, code, "'%s': could not be brought to the disk: %s", w->path, strerror(-code));
 	return fail(w, err);
 }
@@ -441,7 +542,7 @@ int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev
 	bool old = w->options.segment_age_ns && ev->time_ns > w->segment_start_ns &&
 		   ev->time_ns - w->segment_start_ns >= w->options.segment_age_ns;
 	if ((big || old) && w->summary.events) {
-		int r = end_segment(w, err);
+		int r = end_segment(w, false, err);
 		r = r < 0 ? r : open_segment(w, err);
 		if (r == 0 && w->options.on_segment) {
 			w->segment_start_ns = ev->time_ns;
@@ -453,6 +554,8 @@ int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev
 	if (w->builder.count == w->builder.max_events ||
 	    w->dictionary.bytes.len - w->fresh_string_mark > w->options.chunk_string_bytes) {
 		int r = write_chunk(w, err);
+		if (r == 0)
+			r = sign_if_due(w, err);
 		if (r < 0)
 			return r;
 	}
@@ -512,7 +615,9 @@ int aq_capture_writer_flush(struct aq_capture_writer *w, struct aq_err *err)
 	if (w->failure.code)
 		return fail(w, err);
 	int r = write_chunk(w, err);
-	return r < 0 ? r : write_ledger(w, false, err);
+	if (r == 0)
+		r = write_ledger(w, false, err);
+	return r < 0 ? r : sign_if_due(w, err);
 }
 
 int aq_capture_writer_close(struct aq_capture_writer *w, struct aq_err *err)
@@ -521,7 +626,7 @@ int aq_capture_writer_close(struct aq_capture_writer *w, struct aq_err *err)
 		return fail(w, err);
 	if (w->closed)
 		return 0;
-	int r = end_segment(w, err);
+	int r = end_segment(w, true, err);
 	w->closed = r == 0;
 	return r;
 }
@@ -534,6 +639,8 @@ void aq_capture_writer_free(struct aq_capture_writer *w)
 		close(w->fd);
 	if (w->dir_fd >= 0)
 		close(w->dir_fd);
+	aq_manifest_close(&w->manifest);
+	aq_buf_release(&w->statements);
 	for (unsigned key = 0; key < AQ_FACT_COUNT; key++)
 		free(w->strings[key]);
 	aq_chunk_builder_release(&w->builder);

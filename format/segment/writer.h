@@ -15,6 +15,7 @@
 #include "format/segment/event.h"
 
 struct aq_capture_writer;
+struct aq_signer; /* evidence.h */
 
 /* Facts about the recording that every segment's header carries. All strings borrowed during aq_capture_writer_new. */
 struct aq_capture_meta {
@@ -38,6 +39,9 @@ struct aq_writer_options {
 	uint64_t segment_age_ns;       /* or beyond this age; 0: never */
 	bool keep_pointers;            /* AQ_TYPE_PTR arguments are kept; default policy drops them (0 on reading) */
 	uint32_t time_resolution_ns;   /* 0 or 1: full; else a power of two: times are rounded down to it */
+	struct aq_signer *signer;      /* signs each segment's end and what came since; borrowed until free; NULL: nobody */
+	uint64_t sign_interval_ns;     /* between signatures within a segment, made as blocks are written; 0: 10 s */
+	bool unchecked;                /* for tests/bench only: no checksums of payloads and no chain; no reader takes that */
 	/* Called after a new segment was opened, before any further event: the owner writes a state checkpoint with
 	 * aq_capture_writer_add. May be NULL. Not called for the first segment. */
 	int (*on_segment)(void *user, struct aq_capture_writer *w, struct aq_err *err);
@@ -62,6 +66,8 @@ void aq_capture_writer_free(struct aq_capture_writer *w); /* NULL allowed; witho
 
 struct aq_writer_stats {
 	uint64_t events, chunks, segments, bytes_written;
+	uint64_t signatures, signatures_failed; /* one that could not be made is tried again after the interval */
+	char signature_failure[AQ_ERR_TEXT_BYTES]; /* why the last of these failed */
 	uint64_t stored[4096][AQ_CLASS_COUNT]; /* by cpu (below 4096) and class: counted as chunks are written */
 };
 /* Borrowed until the next call on w. Syscall and lifecycle events from rings count in stored; snap_*, fact and mark

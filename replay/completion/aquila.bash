@@ -29,8 +29,9 @@ _aquila() {
 	record)
 		options="--output --duration --syscalls --exclude --no-snapshot --segment-size --segment-age --flush-interval \
 --zstd-level --time-resolution --keep-pointers --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
---probe --help" ;;
-	info | verify) options="--format --quiet --help" ;;
+--probe --sign --sign-interval --help" ;;
+	info) options="--format --quiet --help" ;;
+	verify) options="--key --format --quiet --help" ;;
 	losses) options="--by --format --limit --quiet --help" ;;
 	index) options="--check --quiet --help" ;;
 	query) options="--from --to --until --gaps --all --fields --format --limit --count --by --explain --quiet --help" ;;
@@ -58,7 +59,7 @@ _aquila() {
 		fi
 		return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
-	--output | -o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
+	--output | -o | --key | --sign) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
 	--to | --from | --until | --limit | --pid) return ;;
 	esac
 	if [[ $cur == -* || $command == help ]]; then
