@@ -48,6 +48,7 @@ void aq_chain_put(uint8_t *header, const uint8_t value[AQ_CHAIN_BYTES])
 bool aq_block_header_read(const uint8_t *h, struct aq_block *ret)
 {
 	struct aq_bytes r = aq_bytes_of(h, AQ_BLOCK_HEADER_BYTES);
+	*ret = (struct aq_block){ 0 };
 	if (aq_bytes_u32(&r) != AQ_BLOCK_MAGIC)
 		return false;
 	ret->kind = aq_bytes_u16(&r);
