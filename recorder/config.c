@@ -29,6 +29,9 @@ static const char help_text[] =
 	"\n"
 	"The capture\n"
 	"  -o, --output DIR      folder to make (default: ./HOST-YYYYmmdd-HHMMSS.aquila); it must not exist\n"
+	"      --append          if it exists, continue the capture in it: the time between is a gap in it\n"
+	"      --sync WHEN       bring it to the disk: none, segment (when one is closed), chunk (after each), vital\n"
+	"                        (as chunk; what is vital a few milliseconds after it happened) (default: segment)\n"
 	"      --segment-size S  a new segment beyond this size (default: 256M; 0: never)\n"
 	"      --segment-age T   a new segment beyond this age (default: 0: never)\n"
 	"      --flush-interval T  write an open chunk out when it is older: what a crash can cost (default: 1s;\n"
@@ -65,7 +68,7 @@ static const char help_text[] =
 enum {
 	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
-	OPT_VERSION, OPT_FILTER,
+	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND,
 };
 
 static const struct option long_options[] = {
@@ -78,6 +81,8 @@ static const struct option long_options[] = {
 	{ "filter", required_argument, NULL, OPT_FILTER },
 	{ "ring-memory", required_argument, NULL, OPT_RING_MEMORY },
 	{ "spool", required_argument, NULL, OPT_SPOOL },
+	{ "append", no_argument, NULL, OPT_APPEND },
+	{ "sync", required_argument, NULL, OPT_SYNC },
 	{ "segment-size", required_argument, NULL, OPT_SEGMENT_SIZE },
 	{ "segment-age", required_argument, NULL, OPT_SEGMENT_AGE },
 	{ "flush-interval", required_argument, NULL, OPT_FLUSH },
@@ -252,6 +257,20 @@ static int set_output(struct aq_config *c, const char *value, struct aq_err *err
 	return 0;
 }
 
+static int set_sync(struct aq_config *c, const char *value, struct aq_err *err)
+{
+	static const char *const names[] = { [AQ_SYNC_SEGMENT] = "segment", [AQ_SYNC_NONE] = "none",
+					     [AQ_SYNC_CHUNK] = "chunk", [AQ_SYNC_VITAL] = "vital" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			c->sync = (enum aq_sync)i;
+			return 0;
+		}
+	}
+	return aq_err_set(err, -EINVAL, "--sync takes none, segment, chunk or vital, not '%s'", value);
+}
+
 static int number_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
 {
 	long n = 0;
@@ -321,6 +340,11 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 	case OPT_FILTER:
 		return aq_err_set(err, -EINVAL, "--filter works when reading (aquila query); while recording, choose "
 						"with --syscalls, --exclude or a COMMAND");
+	case OPT_SYNC:
+		return set_sync(c, value, err);
+	case OPT_APPEND:
+		c->append = true;
+		return 0;
 	case OPT_POINTERS:
 		c->keep_pointers = true;
 		return 0;
@@ -384,6 +408,8 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 	}
 	if (c->exit_with_command && c->command == NULL)
 		return aq_err_set(err, -EINVAL, "--exit-status command needs a command");
+	if (c->append && c->output[0] == '\0')
+		return aq_err_set(err, -EINVAL, "--append needs the folder of a capture: -o DIR");
 	r = apply_filters(c, err);
 	if (r == 0 && c->output[0] == '\0')
 		r = default_output(c, err);

@@ -10,6 +10,7 @@
 #include "bpf/wire.h"
 #include "format/base/err.h"
 #include "format/schema/schema.h"
+#include "format/segment/writer.h"
 
 enum aq_config_action {
 	AQ_ACTION_RECORD,
@@ -30,6 +31,8 @@ struct aq_config {
 	int priority;
 	bool keep_pointers, no_snapshot, quiet, no_progress, verbose;
 	bool exit_with_command;
+	bool append;                   /* the folder may be there: continue it */
+	enum aq_sync sync;
 	bool skip[AQ_WIRE_EVENTS];     /* system calls left out by --syscalls and --exclude */
 	const char *syscalls, *exclude; /* as given, for the capture's own words; borrowed from argv */
 	char *const *command;          /* NULL-terminated, borrowed from argv; NULL: none */

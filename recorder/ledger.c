@@ -19,12 +19,14 @@ struct account {
 	uint64_t jump_last_ns;
 	uint64_t last_ns;               /* time of the last stored record; 0 none */
 	uint64_t degraded_new, degraded_first_ns, degraded_last_ns;
+	uint64_t unwritten_new, unwritten_first_ns, unwritten_last_ns;
 	uint64_t report_lost, report_policy; /* ring counters at the last report */
 };
 
 struct cpu_account {
 	uint64_t lost[AQ_WIRE_EVENTS], policy[AQ_WIRE_EVENTS]; /* as reported */
-	uint64_t degraded[AQ_WIRE_EVENTS];                     /* since the last report */
+	uint64_t degraded[AQ_WIRE_EVENTS];                     /* since the last report, as is unwritten */
+	uint64_t unwritten[AQ_WIRE_EVENTS];
 };
 
 struct aq_ledger {
@@ -101,9 +103,27 @@ void aq_ledger_stored(struct aq_ledger *l, uint32_t ring, const struct aq_event 
 	l->cpu[ring / AQ_WIRE_CLASSES].degraded[ev->id < AQ_WIRE_EVENTS ? ev->id : 0]++;
 }
 
-void aq_ledger_unwritten(struct aq_ledger *l, uint32_t ring)
+void aq_ledger_unwritten(struct aq_ledger *l, uint32_t ring, uint16_t event, uint64_t time_ns)
 {
-	l->ring[ring].unwritten++;
+	struct account *a = &l->ring[ring];
+
+	if (a->unwritten_new == 0 || time_ns < a->unwritten_first_ns)
+		a->unwritten_first_ns = time_ns;
+	if (a->unwritten_new == 0 || time_ns > a->unwritten_last_ns)
+		a->unwritten_last_ns = time_ns;
+	a->unwritten++;
+	a->unwritten_new++;
+	l->cpu[ring / AQ_WIRE_CLASSES].unwritten[event < AQ_WIRE_EVENTS ? event : 0]++;
+}
+
+void aq_ledger_dropped(struct aq_ledger *l, uint32_t ring, uint16_t event, uint64_t time_ns, bool degraded)
+{
+	struct account *a = &l->ring[ring];
+
+	a->stored--;
+	if (degraded && a->degraded > 0)
+		a->degraded--;
+	aq_ledger_unwritten(l, ring, event, time_ns);
 }
 
 void aq_ledger_jump(struct aq_ledger *l, uint32_t ring, uint64_t before_ns, uint64_t after_ns, uint64_t missing)
@@ -222,6 +242,16 @@ static int report_ring(struct aq_ledger *l, uint32_t index, bool final, const st
 		a->report_policy = policy;
 	}
 	a->jump_first_ns = UINT64_MAX;
+	if (r == 0 && a->unwritten_new > 0) {
+		gap.reason = AQ_GAP_DISK;
+		gap.first_ns = a->unwritten_first_ns;
+		gap.last_ns = a->unwritten_last_ns;
+		gap.count = a->unwritten_new;
+		if (list_counts(l, l->cpu[cpu].unwritten, &gap) != gap.count)
+			gap.by_event_count = 0;
+		a->unwritten_new = 0;
+		r = to->give(to->user, &gap);
+	}
 	if (r == 0 && a->degraded_new > 0) {
 		gap.reason = AQ_GAP_ATTR;
 		gap.first_ns = a->degraded_first_ns;
@@ -266,7 +296,7 @@ int aq_ledger_report(struct aq_ledger *l, bool final, int (*give)(void *user, co
 }
 
 void aq_ledger_rows(const struct aq_ledger *l, const uint64_t (*stored_of)[AQ_CLASS_COUNT], uint32_t stored_cpus,
-		    bool failed, struct aq_ledger_row *rows)
+		    struct aq_ledger_row *rows)
 {
 	for (uint32_t i = 0; i < aq_rings_count(&l->src->rings); i++) {
 		const struct account *a = &l->ring[i];
@@ -280,7 +310,7 @@ void aq_ledger_rows(const struct aq_ledger *l, const uint64_t (*stored_of)[AQ_CL
 			.cpu = (uint16_t)cpu,
 			.cls = (uint8_t)cls,
 			.stored = stored,
-			.lost = aq_shared_load(&ctl->lost) + a->shed + a->unwritten + (failed ? a->stored - stored : 0),
+			.lost = aq_shared_load(&ctl->lost) + a->shed + a->unwritten,
 			.policy = aq_shared_load(&ctl->policy),
 			.degraded = a->degraded,
 			.produced = aq_shared_load(&ctl->produced) - a->produced_base,

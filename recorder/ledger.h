@@ -38,8 +38,10 @@ void aq_ledger_free(struct aq_ledger *ledger);
 
 /* A record was given to the writer. */
 void aq_ledger_stored(struct aq_ledger *ledger, uint32_t ring, const struct aq_event *ev);
-/* A record was taken from a ring and could not be written. */
-void aq_ledger_unwritten(struct aq_ledger *ledger, uint32_t ring);
+/* A record was taken from a ring and could not be given to the writer. */
+void aq_ledger_unwritten(struct aq_ledger *ledger, uint32_t ring, uint16_t event, uint64_t time_ns);
+/* A record that was given to the writer (and told to _stored) could not be written after all. */
+void aq_ledger_dropped(struct aq_ledger *ledger, uint32_t ring, uint16_t event, uint64_t time_ns, bool degraded);
 /* `missing` numbers were not there between two records (aq_order_sink.jump). */
 void aq_ledger_jump(struct aq_ledger *ledger, uint32_t ring, uint64_t before_ns, uint64_t after_ns, uint64_t missing);
 
@@ -50,12 +52,11 @@ void aq_ledger_jump(struct aq_ledger *ledger, uint32_t ring, uint64_t before_ns,
 int aq_ledger_report(struct aq_ledger *ledger, bool final, int (*give)(void *user, const struct aq_gap *gap), void *user);
 
 /*
- * Fills aq_rings_count() rows; stored_of (or our own count, if NULL) says what the writer has on disk. failed: what it
- * was given and has not written by now is lost.
+ * Fills aq_rings_count() rows; stored_of (or our own count, if NULL) says what the writer has on disk.
  * Meaningful as a balance only when the rings are quiet and all is written.
  */
 void aq_ledger_rows(const struct aq_ledger *ledger, const uint64_t (*stored_of)[AQ_CLASS_COUNT], uint32_t stored_cpus,
-		    bool failed, struct aq_ledger_row *rows);
+		    struct aq_ledger_row *rows);
 void aq_ledger_sum(const struct aq_ledger *ledger, const struct aq_ledger_row *rows, struct aq_ledger_summary *ret_summary);
 
 #endif

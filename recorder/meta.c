@@ -88,6 +88,7 @@ static bool add_text(cJSON *root, const char *key, const char *text)
 
 static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 {
+	static const char *const sync_names[] = { "segment", "none", "chunk", "vital" };
 	cJSON *root = cJSON_CreateObject();
 	unsigned skipped = 0;
 	char *text = NULL;
@@ -99,6 +100,7 @@ static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 	    cJSON_AddBoolToObject(root, "only_command", c->command != NULL) != NULL &&
 	    cJSON_AddBoolToObject(root, "snapshot", !c->no_snapshot) != NULL &&
 	    cJSON_AddBoolToObject(root, "pointers", c->keep_pointers) != NULL &&
+	    add_text(root, "sync", sync_names[c->sync]) &&
 	    cJSON_AddNumberToObject(root, "time_resolution_ns", c->time_resolution_ns) != NULL &&
 	    cJSON_AddNumberToObject(root, "ring_bytes", (double)ring_bytes) != NULL &&
 	    cJSON_AddNumberToObject(root, "spool_bytes", (double)c->spool_bytes) != NULL)

@@ -267,3 +267,16 @@ int aq_order_run(struct aq_order *order, uint64_t watermark_ns, const struct aq_
 	}
 	return 0;
 }
+
+int aq_order_run_class(struct aq_order *order, uint32_t cls, const struct aq_order_sink *sink)
+{
+	for (uint32_t i = cls; i < order->ring_count; i += AQ_WIRE_CLASSES) {
+		while (front(&order->ring[i].fixed) != NULL) {
+			int r = give_front(order, i, sink);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}

@@ -32,6 +32,9 @@ void aq_order_expect(struct aq_order *order, uint32_t ring, uint32_t seq);
 void aq_order_add(struct aq_order *order, struct aq_slab *slabs);
 /* Gives everything older than the watermark to the sink. Stops at the sink's first error and returns it. */
 int aq_order_run(struct aq_order *order, uint64_t watermark_ns, const struct aq_order_sink *sink);
+/* Gives everything there is of one class to the sink, ring by ring, however young. The sink may do so while it is given
+ * a record of another class; new slabs may be added then as well. */
+int aq_order_run_class(struct aq_order *order, uint32_t cls, const struct aq_order_sink *sink);
 /* Time of the last record given of that ring; 0 if none. */
 uint64_t aq_order_last_ns(const struct aq_order *order, uint32_t ring);
 /* Attribute records that belonged to nothing. */

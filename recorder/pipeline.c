@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads and their ends. The drain thread never waits; the encoding thread waits for the spool only. After a write
- * error the encoding thread goes on emptying the spool, so that the account stays exact, and writes nothing more.
+ * Threads and their ends. The drain thread never waits; the encoding thread waits for the spool and the disk. After a
+ * write error it goes on emptying the spool, so that the account stays exact, and tries to write from time to time.
  */
 #include "recorder/pipeline.h"
 
@@ -18,7 +18,21 @@
 #include "recorder/decode.h"
 #include "recorder/order.h"
 
-enum { STORED_CPUS = 4096, SETTLE_TRIES = 400, SETTLE_STEP_US = 5000 };
+enum {
+	STORED_CPUS = 4096,
+	SETTLE_TRIES = 400,
+	SETTLE_STEP_US = 5000,
+	VITAL_WAITING = 1024,      /* class 0 events that wait to be committed, at most */
+	VITAL_LOOK_RECORDS = 32,   /* others that may go by between two looks at the clock */
+	VITAL_LOOK_US = 500,       /* between two looks for class 0 while others are worked off */
+	VITAL_GATHER_US = 1000,    /* how old the first may become while others are waited for */
+	RETRIES_DOUBLED = 3,       /* times that the wait after a write error doubles */
+};
+
+struct lane { /* where a record is decoded: class 0 may come while another one is being written */
+	struct aq_event event;
+	struct aq_decode_scratch *scratch;
+};
 
 struct aq_pipeline {
 	struct aq_source *src;
@@ -29,16 +43,25 @@ struct aq_pipeline {
 	struct aq_order *order;
 	struct aq_ledger *ledger;
 	struct aq_ledger_row *rows;
-	struct aq_decode_scratch *scratch;
 	pthread_t drain_thread, encode_thread;
 	bool started;
 
 	/* the encoding thread's until it is joined */
-	struct aq_event event;
+	struct lane lane[2]; /* [1]: class 0's short way */
 	struct aq_err err;
-	int error;
-	bool in_checkpoint;
+	int error;           /* the recording can't go on */
+	bool in_checkpoint, in_vital, finished, outage, emit_failed;
+	uint32_t outages, retries;
+	uint64_t watermark_ns, retry_at_ns;
 	uint64_t gap_count, flushed_ns, reported_ns, encode_cpu_ns;
+	uint64_t vital_looked_ns;
+	uint32_t vital_waiting, records;
+	uint64_t vital_times_ns[VITAL_WAITING];
+	struct aq_pipeline_latency latency;
+
+	pthread_mutex_t state_lock;
+	enum aq_pipeline_condition condition;
+	struct aq_err why;
 
 	aq_u64 snapshot_done, events, snapshot_events, bytes, lost[AQ_CLASS_COUNT]; /* shared, for the progress */
 };
@@ -49,6 +72,9 @@ static uint64_t clock_ns(clockid_t id)
 
 	return clock_gettime(id, &t) < 0 ? 0 : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+static void commit(struct aq_pipeline *p);
+static void look_for_vital(struct aq_pipeline *p);
 
 static void bump(aq_u64 *counter, uint64_t n)
 {
@@ -64,18 +90,22 @@ int aq_pipeline_new(struct aq_source *src, struct aq_capture_writer *writer, con
 
 	if (p == NULL)
 		return -ENOMEM;
+	pthread_mutex_init(&p->state_lock, NULL);
 	p->src = src;
 	p->writer = writer;
 	p->options = *options;
+	if (p->options.retry_ns == 0)
+		p->options.retry_ns = 1000000000u;
 	if (p->options.spool_bytes == 0)
 		p->options.spool_bytes = (size_t)256 << 20;
 	if (p->options.report_ns == 0)
 		p->options.report_ns = 1000000000u;
-	drain.sleep_min_us = options->sleep_min_us != 0 ? options->sleep_min_us : 500;
-	drain.sleep_max_us = options->sleep_max_us != 0 ? options->sleep_max_us : 4000;
+	drain.sleep_min_us = options->sleep_min_us != 0 ? options->sleep_min_us : options->vital ? 250 : 500;
+	drain.sleep_max_us = options->sleep_max_us != 0 ? options->sleep_max_us : options->vital ? 500 : 4000;
 	p->rows = calloc(aq_rings_count(&src->rings), sizeof(*p->rows));
-	p->scratch = malloc(sizeof(*p->scratch));
-	if (p->rows == NULL || p->scratch == NULL)
+	p->lane[0].scratch = malloc(sizeof(*p->lane[0].scratch));
+	p->lane[1].scratch = malloc(sizeof(*p->lane[1].scratch));
+	if (p->rows == NULL || p->lane[0].scratch == NULL || p->lane[1].scratch == NULL)
 		goto fail;
 	r = aq_spool_new(p->options.spool_bytes, &p->spool);
 	if (r == 0)
@@ -103,9 +133,21 @@ void aq_pipeline_free(struct aq_pipeline *p)
 	aq_order_free(p->order);
 	aq_drain_free(p->drain);
 	aq_spool_free(p->spool);
-	free(p->scratch);
+	free(p->lane[0].scratch);
+	free(p->lane[1].scratch);
+	pthread_mutex_destroy(&p->state_lock);
 	free(p->rows);
 	free(p);
+}
+
+static void set_state(struct aq_pipeline *p, enum aq_pipeline_condition condition, const struct aq_err *why)
+{
+	pthread_mutex_lock(&p->state_lock);
+	p->condition = condition;
+	p->why = *why;
+	pthread_mutex_unlock(&p->state_lock);
+	if (p->options.failed_fd >= 0)
+		(void)eventfd_write(p->options.failed_fd, 1);
 }
 
 /* The first error is kept; the owner is told that it is time to stop. */
@@ -115,15 +157,37 @@ static void fail(struct aq_pipeline *p, int error, const struct aq_err *err)
 		return;
 	p->error = error;
 	p->err = *err;
-	if (p->options.failed_fd >= 0)
-		(void)eventfd_write(p->options.failed_fd, 1);
+	set_state(p, AQ_PIPELINE_FAILED, err);
+}
+
+/* The writer failed. It is tried again, ever later. */
+static void begin_outage(struct aq_pipeline *p, const struct aq_err *err)
+{
+	p->vital_waiting = 0; /* they were among what the writer gave up */
+	p->retry_at_ns = clock_ns(CLOCK_BOOTTIME) + (p->options.retry_ns << p->retries);
+	if (p->retries < RETRIES_DOUBLED)
+		p->retries++;
+	if (p->outage)
+		return;
+	p->outage = true;
+	p->outages++;
+	p->err = *err;
+	set_state(p, AQ_PIPELINE_OUTAGE, err);
+}
+
+static bool can_write(const struct aq_pipeline *p)
+{
+	return p->error == 0 && !p->outage;
 }
 
 static int emit_snapshot_event(void *user, const struct aq_event *ev, struct aq_err *err)
 {
 	struct aq_pipeline *p = user;
-	int r = aq_capture_writer_add(p->writer, ev, err);
+	int r;
 
+	look_for_vital(p);
+	r = aq_capture_writer_add(p->writer, ev, err);
+	p->emit_failed = r < 0;
 	if (r == 0)
 		bump(&p->snapshot_events, 1);
 	return r;
@@ -141,24 +205,40 @@ int aq_pipeline_checkpoint(struct aq_pipeline *p, struct aq_err *err)
 	return r;
 }
 
+void aq_pipeline_lost(struct aq_pipeline *p, const struct aq_lost_event *ev)
+{
+	uint32_t ring = ev->cpu * AQ_WIRE_CLASSES + ev->cls;
+
+	if (ring >= aq_rings_count(&p->src->rings))
+		return;
+	aq_ledger_dropped(p->ledger, ring, ev->id, ev->time_ns, (ev->flags & AQ_EVF_DEGRADED) != 0);
+	__atomic_store_n(&p->events, aq_shared_peek(&p->events) - 1, __ATOMIC_RELAXED);
+}
+
 static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed,
 		       const struct aq_wire_attr_record *attr, uint32_t attr_bytes)
 {
 	struct aq_pipeline *p = user;
+	struct lane *lane = &p->lane[p->in_vital];
 	struct aq_err err = { 0 };
 	int r;
 
-	if (p->error == 0) {
-		aq_decode(fixed, attr, attr_bytes, ring / AQ_WIRE_CLASSES, ring % AQ_WIRE_CLASSES, p->scratch, &p->event);
-		r = aq_capture_writer_add(p->writer, &p->event, &err);
+	look_for_vital(p);
+	if (can_write(p)) {
+		aq_decode(fixed, attr, attr_bytes, ring / AQ_WIRE_CLASSES, ring % AQ_WIRE_CLASSES, lane->scratch, &lane->event);
+		r = aq_capture_writer_add(p->writer, &lane->event, &err);
 		if (r == 0) {
-			aq_ledger_stored(p->ledger, ring, &p->event);
+			aq_ledger_stored(p->ledger, ring, &lane->event);
 			bump(&p->events, 1);
+			if (p->in_vital)
+				p->vital_times_ns[p->vital_waiting++] = lane->event.time_ns;
+			if (p->vital_waiting == VITAL_WAITING)
+				commit(p);
 			return 0;
 		}
-		fail(p, r, &err);
+		begin_outage(p, &err);
 	}
-	aq_ledger_unwritten(p->ledger, ring);
+	aq_ledger_unwritten(p->ledger, ring, fixed->event, fixed->time_ns);
 	return 0;
 }
 
@@ -169,19 +249,83 @@ static void take_jump(void *user, uint32_t ring, uint64_t before_ns, uint64_t af
 	aq_ledger_jump(p->ledger, ring, before_ns, after_ns, missing);
 }
 
+static void note_latency(struct aq_pipeline_latency *l, uint64_t ns)
+{
+	uint64_t step = ns / 100000;
+
+	l->steps[step < AQ_LATENCY_STEPS ? step : AQ_LATENCY_STEPS - 1]++;
+	l->count++;
+	l->max_ns = ns > l->max_ns ? ns : l->max_ns;
+}
+
+/* What class 0 has brought so far goes to the disk. */
+static void commit(struct aq_pipeline *p)
+{
+	struct aq_err err = { 0 };
+	uint64_t now_ns;
+
+	if (p->vital_waiting == 0 || !can_write(p))
+		return;
+	if (aq_capture_writer_commit(p->writer, &err) < 0) {
+		begin_outage(p, &err);
+		return;
+	}
+	now_ns = aq_source_now_ns(p->src);
+	for (uint32_t i = 0; i < p->vital_waiting; i++)
+		note_latency(&p->latency, now_ns > p->vital_times_ns[i] ? now_ns - p->vital_times_ns[i] : 0);
+	p->latency.commits++;
+	p->vital_waiting = 0;
+}
+
+static void absorb(struct aq_pipeline *p, const struct aq_spool_taken *taken)
+{
+	aq_order_add(p->order, taken->slabs);
+	if (taken->watermark_ns > p->watermark_ns)
+		p->watermark_ns = taken->watermark_ns;
+	p->finished = p->finished || taken->finished;
+}
+
+/* Class 0, as far as it has been taken from the spool, past everything else. */
+static void run_vital(struct aq_pipeline *p)
+{
+	const struct aq_order_sink sink = { .record = take_record, .jump = take_jump, .user = p };
+
+	p->in_vital = true;
+	(void)aq_order_run_class(p->order, AQ_CLASS_VITAL, &sink);
+	p->in_vital = false;
+	if (p->vital_waiting > 0 && aq_source_now_ns(p->src) >= p->vital_times_ns[0] + VITAL_GATHER_US * 1000u)
+		commit(p);
+}
+
+/* While a backlog or the state is worked off: has something vital happened? */
+static void look_for_vital(struct aq_pipeline *p)
+{
+	struct aq_spool_taken taken;
+	uint64_t now_ns;
+
+	if (!p->options.vital || p->in_vital || ++p->records % VITAL_LOOK_RECORDS != 0)
+		return;
+	now_ns = clock_ns(CLOCK_MONOTONIC);
+	if (now_ns - p->vital_looked_ns < VITAL_LOOK_US * 1000u)
+		return;
+	p->vital_looked_ns = now_ns;
+	taken = aq_spool_take(p->spool, 0);
+	absorb(p, &taken);
+	run_vital(p);
+}
+
 static int give_gap(void *user, const struct aq_gap *gap)
 {
 	struct aq_pipeline *p = user;
 	struct aq_err err = { 0 };
-	int r;
 
-	if (gap->cls < AQ_CLASS_COUNT && (gap->reason == AQ_GAP_RING_FULL || gap->reason == AQ_GAP_SPOOL_SHED))
+	if (gap->cls < AQ_CLASS_COUNT && (gap->reason == AQ_GAP_RING_FULL || gap->reason == AQ_GAP_SPOOL_SHED ||
+					  gap->reason == AQ_GAP_DISK))
 		bump(&p->lost[gap->cls], gap->count);
-	if (p->error != 0)
+	if (!can_write(p))
 		return 0;
-	r = aq_capture_writer_add_gap(p->writer, gap, &err);
-	if (r < 0)
-		fail(p, r, &err);
+	if (aq_capture_writer_add_gap(p->writer, gap, &err) < 0)
+		begin_outage(p, &err);
 	else
 		p->gap_count++;
 	return 0;
@@ -191,70 +335,108 @@ static void set_rows(struct aq_pipeline *p)
 {
 	const struct aq_writer_stats *stats = aq_capture_writer_stats(p->writer);
 
-	aq_ledger_rows(p->ledger, stats->stored, STORED_CPUS, p->error != 0, p->rows);
+	aq_ledger_rows(p->ledger, stats->stored, STORED_CPUS, p->rows);
 	__atomic_store_n(&p->bytes, stats->bytes_written, __ATOMIC_RELAXED);
 }
 
 static void flush(struct aq_pipeline *p)
 {
 	struct aq_err err = { 0 };
-	int r = p->error != 0 ? 0 : aq_capture_writer_flush(p->writer, &err);
 
-	if (r < 0)
-		fail(p, r, &err);
+	if (can_write(p) && aq_capture_writer_flush(p->writer, &err) < 0)
+		begin_outage(p, &err);
+}
+
+/* A new segment, with the state at its head. True if writing works again. */
+static bool end_outage(struct aq_pipeline *p, uint64_t now_ns, bool final)
+{
+	struct aq_err err = { 0 };
+
+	if (!final && now_ns < p->retry_at_ns)
+		return false;
+	if (aq_capture_writer_resume(p->writer, &err) == 0 && (final || aq_pipeline_checkpoint(p, &err) == 0)) {
+		p->outage = false;
+		p->retries = 0;
+		set_state(p, AQ_PIPELINE_RUNS, &err);
+		return true;
+	}
+	begin_outage(p, &err);
+	return false;
 }
 
 /*
  * Gaps, then the open chunk if it is old, then the totals, which say what is stored and therefore come after it, and
- * are written out at once: a reader of what a killed recorder left finds them.
+ * are written out at once: a reader of what a killed recorder left finds them. The clocks are paired at the watermark:
+ * all that happened before it has been given to the writer. While nothing can be written, losses add up; the gaps that
+ * are told afterwards say all.
  */
 static void report(struct aq_pipeline *p, bool final)
 {
-	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME), real_ns = clock_ns(CLOCK_REALTIME);
+	uint64_t sure_ns = final || p->watermark_ns > now_ns || p->watermark_ns == 0 ? now_ns : p->watermark_ns;
 	bool due = p->options.flush_ns != 0 && now_ns - p->flushed_ns >= p->options.flush_ns;
 	struct aq_err err = { 0 };
-	int r = 0;
 
+	p->reported_ns = now_ns;
+	if (p->error != 0 || (p->outage && !end_outage(p, now_ns, final))) {
+		set_rows(p);
+		return;
+	}
 	aq_ledger_report(p->ledger, final, give_gap, p);
 	if (final || due)
 		flush(p);
+	if (final && p->outage && end_outage(p, now_ns, final)) /* what that could not write is to be told as well */
+		aq_ledger_report(p->ledger, final, give_gap, p);
 	set_rows(p);
-	if (p->error == 0)
-		r = aq_capture_writer_set_ledger(p->writer, p->rows, aq_rings_count(&p->src->rings), now_ns,
-						 clock_ns(CLOCK_REALTIME), &err);
-	if (r < 0)
-		fail(p, r, &err);
+	if (can_write(p) && aq_capture_writer_set_ledger(p->writer, p->rows, aq_rings_count(&p->src->rings), sure_ns,
+							 real_ns - (now_ns - sure_ns), &err) < 0)
+		begin_outage(p, &err);
 	if (due && !final) {
 		flush(p);
 		p->flushed_ns = now_ns;
 	}
-	p->reported_ns = now_ns;
+}
+
+/* How long to wait for the spool: less when class 0 waits to be committed. */
+static uint64_t patience_ns(const struct aq_pipeline *p)
+{
+	return p->vital_waiting > 0 ? VITAL_GATHER_US * 1000u / 2 : 100 * 1000000u;
 }
 
 static void *encode_main(void *arg)
 {
 	struct aq_pipeline *p = arg;
 	const struct aq_order_sink sink = { .record = take_record, .jump = take_jump, .user = p };
-	struct aq_spool_taken taken = { 0 };
+	struct aq_spool_taken taken;
 	struct aq_err err = { 0 };
 	int r;
 
+	if (p->options.vital && p->options.priority >= 0)
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), -20); /* a wish */
 	if (p->options.on_encode_thread != NULL)
 		p->options.on_encode_thread();
 	r = aq_pipeline_checkpoint(p, &err);
-	if (r < 0) {
+	if (r < 0 && p->emit_failed) {
+		begin_outage(p, &err);
+	} else if (r < 0) {
 		aq_err_prefix(&err, "snapshot: ");
 		fail(p, r, &err);
 	}
 	aq_shared_store(&p->snapshot_done, 1);
 	p->flushed_ns = p->reported_ns = clock_ns(CLOCK_BOOTTIME);
-	while (!taken.finished) {
-		taken = aq_spool_take(p->spool, 100 * 1000000u);
-		aq_order_add(p->order, taken.slabs);
-		aq_order_run(p->order, taken.finished ? UINT64_MAX : taken.watermark_ns, &sink);
+	for (bool last = false; !last;) {
+		if (!p->finished) { /* looking for class 0 may have found the end */
+			taken = aq_spool_take(p->spool, patience_ns(p));
+			absorb(p, &taken);
+		}
+		last = p->finished;
+		if (p->options.vital)
+			run_vital(p);
+		aq_order_run(p->order, last ? UINT64_MAX : p->watermark_ns, &sink);
 		if (clock_ns(CLOCK_BOOTTIME) - p->reported_ns >= p->options.report_ns)
 			report(p, false);
 	}
+	commit(p);
 	report(p, true);
 	p->encode_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
@@ -322,6 +504,8 @@ int aq_pipeline_finish(struct aq_pipeline *p, struct aq_pipeline_result *ret_res
 	}
 	if (r < 0)
 		fail(p, r, &stop_err);
+	if (p->outage)
+		fail(p, p->err.code, &p->err);
 	if (p->error == 0) {
 		r = aq_capture_writer_close(p->writer, &close_err);
 		if (r < 0)
@@ -341,6 +525,7 @@ int aq_pipeline_finish(struct aq_pipeline *p, struct aq_pipeline_result *ret_res
 		.drain_cpu_ns = drain.cpu_ns,
 		.encode_cpu_ns = p->encode_cpu_ns,
 		.gaps = p->gap_count,
+		.outages = p->outages,
 	};
 	aq_ledger_sum(p->ledger, p->rows, &ret_result->ledger);
 	if (p->error < 0 && err != NULL)
@@ -362,4 +547,32 @@ struct aq_pipeline_progress aq_pipeline_progress(struct aq_pipeline *p)
 	for (unsigned i = 0; i < AQ_CLASS_COUNT; i++)
 		now.lost[i] = aq_shared_peek(&p->lost[i]);
 	return now;
+}
+
+enum aq_pipeline_condition aq_pipeline_state(struct aq_pipeline *p, struct aq_err *ret_why)
+{
+	enum aq_pipeline_condition condition;
+
+	pthread_mutex_lock(&p->state_lock);
+	condition = p->condition;
+	*ret_why = p->why;
+	pthread_mutex_unlock(&p->state_lock);
+	return condition;
+}
+
+const struct aq_pipeline_latency *aq_pipeline_latency(const struct aq_pipeline *p)
+{
+	return &p->latency;
+}
+
+uint64_t aq_pipeline_latency_ns(const struct aq_pipeline_latency *l, double percent)
+{
+	uint64_t below = 0;
+
+	for (uint32_t i = 0; i + 1 < AQ_LATENCY_STEPS; i++) {
+		below += l->steps[i];
+		if ((double)below * 100 >= percent * (double)l->count)
+			return (i + 1) * 100000ull < l->max_ns ? (i + 1) * 100000ull : l->max_ns;
+	}
+	return l->max_ns;
 }

@@ -4,6 +4,10 @@
  * thread first takes the snapshot, while the rings and the spool gather what happens meanwhile, then orders, decodes
  * and writes, and keeps the ledger.
  *
+ * When the capture can't be written, the recording goes on: what can't be written is accounted for, and a new segment is
+ * tried from time to time. With `vital`, class 0 takes a short way: it does not wait for order, has chunks of its own,
+ * and is on the disk a few milliseconds after it happened.
+ *
  * Threads: start, finish and free belong to the thread that made it; progress may be read by any.
  */
 #ifndef AQ_RECORDER_PIPELINE_H
@@ -32,7 +36,23 @@ struct aq_pipeline_options {
 	void *snapshot_user;
 	void (*on_drain_thread)(void);  /* called on that thread before it begins: privileges; or NULL */
 	void (*on_encode_thread)(void);
-	int failed_fd;                  /* an eventfd that is written to when the recording can't go on; -1 none */
+	int failed_fd;                  /* an eventfd that is written to when aq_pipeline_state changes; -1 none */
+	bool vital;                     /* the writer has AQ_SYNC_VITAL */
+	uint64_t retry_ns;              /* after a write error, at first; later ones wait longer; 0: one second */
+};
+
+enum aq_pipeline_condition {
+	AQ_PIPELINE_RUNS,
+	AQ_PIPELINE_OUTAGE,             /* nothing can be written at present; it is tried again */
+	AQ_PIPELINE_FAILED,             /* it can't go on: finish it */
+};
+
+enum { AQ_LATENCY_STEPS = 2000 };
+
+/* How long class 0 took from happening to being on the disk (with `vital`): counts by 0.1 ms, the last for all beyond. */
+struct aq_pipeline_latency {
+	uint64_t count, commits, max_ns;
+	uint32_t steps[AQ_LATENCY_STEPS];
 };
 
 struct aq_pipeline_progress {
@@ -46,6 +66,7 @@ struct aq_pipeline_result {
 	struct aq_ledger_summary ledger;
 	uint64_t events, snapshot_events, bytes, chunks, segments, orphans, damaged;
 	uint64_t drain_cpu_ns, encode_cpu_ns, gaps;
+	uint32_t outages;               /* times that writing failed */
 };
 
 /* Both are borrowed until free; the writer is the encoding thread's until finish has returned. */
@@ -62,6 +83,15 @@ void aq_pipeline_free(struct aq_pipeline *p); /* after finish, or if never start
 /* For aq_writer_options.on_segment: a new checkpoint at the head of a segment. Encoding thread. */
 int aq_pipeline_checkpoint(struct aq_pipeline *p, struct aq_err *err);
 
+/* For aq_writer_options.on_lost. Encoding thread. */
+void aq_pipeline_lost(struct aq_pipeline *p, const struct aq_lost_event *ev);
+
 struct aq_pipeline_progress aq_pipeline_progress(struct aq_pipeline *p);
+/* How it is, and with OUTAGE or FAILED the sentence why. Any thread. */
+enum aq_pipeline_condition aq_pipeline_state(struct aq_pipeline *p, struct aq_err *ret_why);
+/* After finish; borrowed until free. */
+const struct aq_pipeline_latency *aq_pipeline_latency(const struct aq_pipeline *p);
+/* The time within which `percent` of them were on the disk. */
+uint64_t aq_pipeline_latency_ns(const struct aq_pipeline_latency *l, double percent);
 
 #endif

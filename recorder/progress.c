@@ -87,6 +87,14 @@ void aq_summary_print(FILE *out, const struct aq_summary *summary)
 	if (r->ledger.skipped > 0)
 		fprintf(out, "the kernel did not run a program %" PRIu64 " times (recursion): not counted as produced\n",
 			r->ledger.skipped);
+	if (r->outages > 0)
+		fprintf(out, "the capture could not be written %" PRIu32 " time%s\n", r->outages, r->outages == 1 ? "" : "s");
+	if (summary->latency != NULL && summary->latency->count > 0)
+		fprintf(out, "%" PRIu64 " vital events were on the disk within %.1f ms (half of them), %.1f ms (99 %%), %.1f ms "
+			"(all), in %" PRIu64 " writes\n", summary->latency->count,
+			(double)aq_pipeline_latency_ns(summary->latency, 50) / 1e6,
+			(double)aq_pipeline_latency_ns(summary->latency, 99) / 1e6, (double)summary->latency->max_ns / 1e6,
+			summary->latency->commits);
 	if (r->events > 0)
 		fprintf(out, "CPU: %.0f ns/event to order and encode, %.0f to drain\n",
 			(double)r->encode_cpu_ns / (double)r->events, (double)r->drain_cpu_ns / (double)r->events);

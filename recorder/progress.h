@@ -18,6 +18,7 @@ struct aq_summary {
 	const char *output;
 	uint64_t elapsed_ns;
 	const struct aq_pipeline_result *result;
+	const struct aq_pipeline_latency *latency; /* NULL: none was measured */
 	bool have_command;
 	int command_status;
 };

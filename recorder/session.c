@@ -29,6 +29,7 @@
 
 enum { EXIT_COMPLETE = 0, EXIT_ERROR = 1, EXIT_INCOMPLETE = 3, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 enum { SNAPSHOT_AT_START = 0, SNAPSHOT_AT_SEGMENT = 1 };
+enum { CHUNK_EVENTS_VITAL = 16384, CHUNK_STRINGS_VITAL = 1 << 20 };
 
 struct session {
 	const struct aq_config *config;
@@ -75,8 +76,9 @@ static int check_first(struct session *s)
 		if (r < 0)
 			return say(s, r == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 	}
-	if (lstat(s->config->output, &st) == 0) {
-		aq_err_set(&s->err, -EEXIST, "'%s' exists already; name another folder with -o", s->config->output);
+	if (!s->config->append && lstat(s->config->output, &st) == 0) {
+		aq_err_set(&s->err, -EEXIST, "'%s' exists already; name another folder with -o, or continue it with --append",
+			   s->config->output);
 		return say(s, EXIT_ERROR);
 	}
 	aq_probe_run(&s->probe);
@@ -130,6 +132,14 @@ static int on_segment(void *user, struct aq_capture_writer *w, struct aq_err *er
 	return s->pipeline != NULL ? aq_pipeline_checkpoint(s->pipeline, err) : 0;
 }
 
+static void on_lost(void *user, const struct aq_lost_event *ev)
+{
+	struct session *s = user;
+
+	if (s->pipeline != NULL)
+		aq_pipeline_lost(s->pipeline, ev);
+}
+
 static void reduce_thread(void)
 {
 	(void)aq_privileges_reduce(NULL);
@@ -177,7 +187,13 @@ static int open_capture(struct session *s)
 		.segment_age_ns = s->config->segment_age_ns,
 		.keep_pointers = s->config->keep_pointers,
 		.time_resolution_ns = s->config->time_resolution_ns,
+		.sync = s->config->sync,
+		.append = s->config->append,
+		/* what is vital must not wait for a big chunk to be encoded */
+		.chunk_events = s->config->sync == AQ_SYNC_VITAL ? CHUNK_EVENTS_VITAL : 0,
+		.chunk_string_bytes = s->config->sync == AQ_SYNC_VITAL ? CHUNK_STRINGS_VITAL : 0,
 		.on_segment = on_segment,
+		.on_lost = on_lost,
 		.user = s,
 	};
 	struct aq_meta meta;
@@ -186,7 +202,8 @@ static int open_capture(struct session *s)
 	if (r < 0)
 		return aq_err_set(&s->err, r, "can't describe the recording: %s", strerror(-r));
 	r = aq_capture_writer_new(s->config->output, &meta.meta, &options, &s->writer, &s->err);
-	s->folder_made = r == 0;
+	/* a capture that was there before is left alone, whatever becomes of this recording */
+	s->folder_made = r == 0 && aq_capture_writer_stats(s->writer)->recording == 0;
 	aq_meta_release(&meta);
 	return r;
 }
@@ -204,6 +221,7 @@ static int start_pipeline(struct session *s)
 		.on_drain_thread = aq_privileges_drop_thread,
 		.on_encode_thread = reduce_thread,
 		.failed_fd = s->failed_fd,
+		.vital = s->config->sync == AQ_SYNC_VITAL,
 	};
 	int r;
 
@@ -244,6 +262,22 @@ static void show_progress(struct session *s)
 	s->shown_ns = now_ns;
 }
 
+/* The pipeline has something to say about the capture. False: it can't go on. */
+static bool goes_on(struct session *s)
+{
+	enum aq_pipeline_condition condition;
+	struct aq_err why;
+	eventfd_t count;
+
+	(void)eventfd_read(s->failed_fd, &count);
+	condition = aq_pipeline_state(s->pipeline, &why);
+	if (condition == AQ_PIPELINE_OUTAGE)
+		fprintf(stderr, "aquilad: %s; events are counted as lost until it can be written again\n", why.text);
+	else if (condition == AQ_PIPELINE_RUNS)
+		fprintf(stderr, "aquilad: '%s' is written again\n", s->config->output);
+	return condition != AQ_PIPELINE_FAILED;
+}
+
 static void run(struct session *s)
 {
 	struct pollfd fds[2] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->failed_fd, .events = POLLIN } };
@@ -264,7 +298,7 @@ static void run(struct session *s)
 			break;
 		while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 			take_signal(s, &info);
-		if (fds[1].revents & POLLIN)
+		if ((fds[1].revents & POLLIN) && !goes_on(s))
 			break;
 		if (held && !s->stop && aq_pipeline_progress(s->pipeline).snapshot_done) {
 			held = false;
@@ -304,7 +338,8 @@ static int finish(struct session *s)
 
 	(void)aq_command_ended(&s->command);
 	if (not_begun) {
-		remove_capture(s);
+		if (s->folder_made)
+			remove_capture(s);
 		return say(s, s->config->command == NULL ? EXIT_ERROR :
 			      s->err.code == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 	}
@@ -313,6 +348,7 @@ static int finish(struct session *s)
 			.output = s->config->output,
 			.elapsed_ns = clock_ns(CLOCK_MONOTONIC) - s->begun_ns,
 			.result = &result,
+			.latency = s->config->sync == AQ_SYNC_VITAL ? aq_pipeline_latency(s->pipeline) : NULL,
 			.have_command = s->command.ended,
 			.command_status = s->command.exit_status,
 		});

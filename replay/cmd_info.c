@@ -189,6 +189,11 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 	snprintf(text, sizeof(text), "%s %s, %" PRIu32 " CPUs", info->kernel_release, info->machine, info->cpu_count);
 	line(out, "kernel", text);
 	put_span(out, c);
+	if (info->recording_count > 1) {
+		snprintf(text, sizeof(text), "%" PRIu32 " recordings, each continuing the one before; see aquila losses",
+			 info->recording_count);
+		line(out, "", text);
+	}
 	snprintf(text, sizeof(text), "%s", info->recorder_version);
 	line(out, "recorder", text);
 	if (info->command[0] != '\0')
@@ -262,9 +267,9 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 		      info->finished ? "true" : "false");
 	aq_out_printf(out,
 		      ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bytes_per_event\":%.3f,\"chunks\":%" PRIu32
-		      ",\"segments\":%" PRIu32 ",\"time_resolution_ns\":%" PRIu32 ",\"pointers_kept\":%s",
+		      ",\"segments\":%" PRIu32 ",\"recordings\":%" PRIu32 ",\"time_resolution_ns\":%" PRIu32 ",\"pointers_kept\":%s",
 		      info->events, info->bytes, info->events > 0 ? (double)info->bytes / (double)info->events : 0.0,
-		      info->chunk_count, info->segment_count, info->time_resolution_ns,
+		      info->chunk_count, info->segment_count, info->recording_count, info->time_resolution_ns,
 		      info->pointers_kept ? "true" : "false");
 	/* text of the file, so text here: nothing that a file says may break this object */
 	member(out, "features_json", info->features_json);

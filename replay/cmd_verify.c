@@ -128,7 +128,12 @@ static void conclusion(const struct report *r, char *text, size_t size)
 			 "nobody signed this capture" : "signed by an unknown key, not by that of --key");
 		return;
 	}
-	if (is_whole(r) && r->v.lost > 0) {
+	if (is_whole(r) && r->v.unknown_gaps > 0) {
+		snprintf(text, size,
+			 "intact; %" PRIu64 " events were lost while recording, all accounted for; the recorder was down or its "
+			 "disk failed %" PRIu64 " time%s, and what is missing then is not known",
+			 r->v.lost, r->v.unknown_gaps, r->v.unknown_gaps == 1 ? "" : "s");
+	} else if (is_whole(r) && r->v.lost > 0) {
 		snprintf(text, size, "intact; %" PRIu64 " events were lost while recording, all accounted for", r->v.lost);
 	} else if (is_whole(r)) {
 		snprintf(text, size, "intact; nothing was lost");
@@ -227,10 +232,15 @@ static void put_text(struct aq_out *out, const struct report *r)
 	aq_out_printf(out, "read    %" PRIu64 " events in %" PRIu64 " chunks of %" PRIu32 " segment%s\n", v->events,
 		      v->chunks, segments, segments == 1 ? "" : "s");
 	if (v->ledger_balances) {
+		uint64_t sum = v->stored + v->lost + v->policy;
+
 		aq_out_printf(out,
 			      "ledger  produced %" PRIu64 " = stored %" PRIu64 " + lost %" PRIu64
-			      " + left out on purpose %" PRIu64 "; texts lost %" PRIu64 "\n",
-			      v->produced, v->stored, v->lost, v->policy, v->degraded);
+			      " + left out on purpose %" PRIu64,
+			      v->produced, v->stored, v->lost, v->policy);
+		if (v->produced > sum)
+			aq_out_printf(out, " + under way when a recorder ended %" PRIu64, v->produced - sum);
+		aq_out_printf(out, "; texts lost %" PRIu64 "\n", v->degraded);
 	} else {
 		aq_out_puts(out, "ledger  does not balance: ");
 		aq_out_text(out, v->ledger_text, strlen(v->ledger_text));

@@ -502,8 +502,10 @@ static void fill_zone(const struct aq_chunk_builder *b, struct aq_zone *z)
 	}
 }
 
-static void empty(struct aq_chunk_builder *b)
+void aq_chunk_builder_empty(struct aq_chunk_builder *b)
 {
+	if (!b->count && !b->numbers.len)
+		return;
 	b->count = b->thread_count = b->last_thread = 0;
 	memset(b->thread_slots, 0, b->thread_slot_count * sizeof(*b->thread_slots));
 	aq_buf_reset(&b->numbers);
@@ -549,6 +551,6 @@ int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_diction
 			put_attr_columns(&p, (uint16_t)t, start[t], start[t + 1]);
 		r = payload_end(&p, attrs);
 	}
-	empty(b);
+	aq_chunk_builder_empty(b);
 	return r;
 }

@@ -81,6 +81,8 @@ struct aq_chunk_builder {
 };
 int aq_chunk_builder_init(struct aq_chunk_builder *b, uint32_t max_events, bool keep_pointers);
 void aq_chunk_builder_release(struct aq_chunk_builder *b);
+/* Forgets its events; rows stay readable until the next _add. */
+void aq_chunk_builder_empty(struct aq_chunk_builder *b);
 /* The caller has made sure that count < max_events. -ENOMEM; nothing is half added. */
 int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, const struct aq_event *ev);
 /* Payloads of the chunk and attribute blocks (the latter empty when no event has one), and the zone map, whose types

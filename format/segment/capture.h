@@ -30,6 +30,9 @@ struct aq_segment {
 	uint64_t footer_offset;
 	bool has_summary;
 	struct aq_footer_summary summary;
+	uint64_t whole_ns;          /* the capture's, when this one had been read */
+	uint32_t recording;
+	bool recording_known;       /* by its header or a ledger; else it is that of the segment before */
 	bool ended;                 /* its last ledger was read: no event follows */
 	bool footer_seen;
 	bool dictionaries_checked;
@@ -49,6 +52,12 @@ struct aq_clock_pair {
 	uint64_t boot_ns, real_ns;
 };
 
+struct aq_recording { /* from the start of a recorder to its end, or to the next one that continued */
+	uint32_t number;
+	struct aq_ledger_row *rows; /* its last ledger */
+	size_t row_count;
+};
+
 struct aq_capture {
 	struct aq_capture_info info;
 	char *path;
@@ -61,11 +70,15 @@ struct aq_capture {
 	size_t chunk_count, chunk_capacity;
 	struct aq_gap *gaps;
 	size_t gap_count, gap_capacity, bounded_gaps; /* those before have an end */
-	struct aq_ledger_row *rows;
+	struct aq_recording *recordings; /* in the order in which they were met */
+	size_t recording_count, recording_capacity;
+	uint32_t last_recording;
+	struct aq_ledger_row *rows; /* the sum of all recordings */
 	size_t row_count;
 	struct aq_damage *damages;
 	size_t damage_count;
 	uint64_t last_ns; /* of all segments so far */
+	uint64_t whole_ns; /* what happened before it and is not there, is in a gap; early chunks don't tell */
 	bool header_read; /* some segment had one */
 	bool sorted;      /* gaps are, and have to stay so */
 	struct aq_clock_pair *clocks;
@@ -82,6 +95,9 @@ enum { AQ_DAMAGES_MAX = 10000 };
 /* Notes a damaged place (once, bounded) and the gap that it makes within [first, last]; first > last: it hides nothing. */
 void aq_capture_damage(struct aq_capture *c, const struct aq_segment *s, uint64_t offset, uint64_t bytes, uint64_t first_ns,
 		       uint64_t last_ns, const char *format, ...) __attribute__((format(printf, 7, 8)));
+/* The recording with that number becomes the segment's. NULL without memory, or when another one is known to be. */
+struct aq_recording *aq_capture_recording(struct aq_capture *c, uint32_t segment, uint32_t number);
+int aq_capture_sum_ledgers(struct aq_capture *c); /* into rows */
 int aq_capture_push_gap(struct aq_capture *c, const struct aq_gap *gap); /* takes a copy, by_event too */
 int aq_gap_order(const void *a, const void *b); /* for qsort */
 /* The times that a damaged place can hide which follows all that was read so far; first > last: none. */

@@ -7,7 +7,7 @@
 
 #include "format/segment/capture.h"
 
-enum { CHUNKS_MAX = 50000000, GAPS_MAX = 4000000, LEDGER_ROW_MIN = 7 };
+enum { CHUNKS_MAX = 50000000, GAPS_MAX = 4000000, LEDGER_ROW_MIN = 7, RECORDINGS_MAX = 1000000 };
 
 /* One more element in a growing array, zeroed; NULL without memory or beyond max. */
 static void *push(void **array, size_t *count, size_t *capacity, size_t size, size_t max)
@@ -107,8 +107,8 @@ void aq_capture_hidden(const struct aq_capture *c, uint32_t segment, uint64_t *r
 		*ret_last_ns = 0;
 		return;
 	}
-	if (c->last_ns > first + AQ_LATE_NS)
-		first = c->last_ns - AQ_LATE_NS;
+	if (c->whole_ns > first + AQ_LATE_NS)
+		first = c->whole_ns - AQ_LATE_NS;
 	if (c->chunk_count && c->refs[c->chunk_count - 1].attrs_lost && c->chunks[c->chunk_count - 1].min_ns < first)
 		first = c->chunks[c->chunk_count - 1].min_ns;
 	*ret_first_ns = first;
@@ -164,6 +164,8 @@ static int add_chunk(struct aq_capture *c, uint32_t segment, const struct aq_blo
 	c->info.events += z->events;
 	alive(c, segment, z->min_ns, z->max_ns);
 	if (z->ring_min_ns <= z->ring_max_ns) {
+		if (!(block->flags & AQ_BLOCKF_EARLY) && z->ring_max_ns > c->whole_ns)
+			c->whole_ns = z->ring_max_ns;
 		s->min_ns = z->ring_min_ns < s->min_ns ? z->ring_min_ns : s->min_ns;
 		s->max_ns = z->ring_max_ns > s->max_ns ? z->ring_max_ns : s->max_ns;
 	}
@@ -179,12 +181,68 @@ static int add_clocks(struct aq_capture *c, uint64_t boot_ns, uint64_t real_ns)
 	return 0;
 }
 
+struct aq_recording *aq_capture_recording(struct aq_capture *c, uint32_t segment, uint32_t number)
+{
+	struct aq_segment *s = &c->segments[segment];
+	if (s->recording_known && s->recording != number)
+		return NULL;
+	s->recording = number;
+	s->recording_known = true;
+	for (size_t i = c->recording_count; i-- > 0;)
+		if (c->recordings[i].number == number)
+			return &c->recordings[i];
+	struct aq_recording *r =
+		push((void **)&c->recordings, &c->recording_count, &c->recording_capacity, sizeof(*r), RECORDINGS_MAX);
+	if (r)
+		r->number = number;
+	c->last_recording = number > c->last_recording ? number : c->last_recording;
+	return r;
+}
+
+static int by_cpu_and_class(const void *a, const void *b)
+{
+	const struct aq_ledger_row *x = a, *y = b;
+	return x->cpu != y->cpu ? (int)x->cpu - (int)y->cpu : (int)x->cls - (int)y->cls;
+}
+
+/* Rows of the same CPU and class of all recordings, added up. */
+int aq_capture_sum_ledgers(struct aq_capture *c)
+{
+	size_t max = 0, n = 0, count = 0;
+	for (size_t i = 0; i < c->recording_count; i++)
+		max += c->recordings[i].row_count;
+	struct aq_ledger_row *rows = calloc(max + 1, sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->recording_count; i++)
+		for (size_t k = 0; k < c->recordings[i].row_count; k++)
+			rows[n++] = c->recordings[i].rows[k];
+	c->rows = rows;
+	c->row_count = n;
+	if (c->recording_count < 2)
+		return 0;
+	qsort(rows, n, sizeof(*rows), by_cpu_and_class);
+	for (size_t i = 0; i < n; i++) {
+		struct aq_ledger_row *to = count ? &rows[count - 1] : NULL;
+		if (!to || by_cpu_and_class(to, &rows[i]) != 0) {
+			rows[count++] = rows[i];
+			continue;
+		}
+		to->produced += rows[i].produced;
+		to->stored += rows[i].stored;
+		to->lost += rows[i].lost;
+		to->policy += rows[i].policy;
+		to->degraded += rows[i].degraded;
+	}
+	c->row_count = count;
+	return 0;
+}
+
 static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *r)
 {
 	uint64_t boot_ns = aq_bytes_u64(r), real_ns = aq_bytes_u64(r);
 	uint32_t row_count = aq_bytes_u32(r), gap_count = aq_bytes_u32(r);
-	uint32_t flags = aq_bytes_u32(r);
-	aq_bytes_u32(r);
+	uint32_t flags = aq_bytes_u32(r), number = aq_bytes_u32(r);
 	if (r->failed || row_count > aq_bytes_left(r) / LEDGER_ROW_MIN)
 		return -EBADMSG;
 	struct aq_ledger_row *rows = calloc((size_t)row_count + 1, sizeof(*rows));
@@ -204,17 +262,22 @@ static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *
 			return -EBADMSG;
 		}
 	}
-	if (row_count) {
-		free(c->rows);
-		c->rows = rows;
-		c->row_count = row_count;
+	bool other = c->segments[segment].recording_known && c->segments[segment].recording != number;
+	struct aq_recording *recording = aq_capture_recording(c, segment, number);
+	if (recording && row_count) {
+		free(recording->rows);
+		recording->rows = rows;
+		recording->row_count = row_count;
 	} else {
 		free(rows);
 	}
+	if (!recording)
+		return other ? -EBADMSG : -ENOMEM;
 	if (boot_ns) {
 		if (add_clocks(c, boot_ns, real_ns) < 0)
 			return -ENOMEM;
 		alive(c, segment, boot_ns, boot_ns);
+		c->whole_ns = boot_ns > c->whole_ns ? boot_ns : c->whole_ns;
 	}
 	for (uint32_t i = 0; i < gap_count && !r->failed; i++) {
 		struct aq_gap gap = { 0 };
@@ -243,6 +306,18 @@ static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *
 	return r->failed ? -EBADMSG : 0;
 }
 
+/* The recording that a segment is of. With each the wall-clock is known anew. */
+static int begin_recording(struct aq_capture *c, uint32_t index, uint32_t number, const struct aq_clock_pair *start)
+{
+	bool later = c->recording_count > 0 && number > c->last_recording;
+	bool other = c->segments[index].recording_known && c->segments[index].recording != number;
+	if (!aq_capture_recording(c, index, number))
+		return other ? -EBADMSG : -ENOMEM;
+	if (!later || !start->boot_ns)
+		return 0;
+	return add_clocks(c, start->boot_ns, start->real_ns);
+}
+
 /* Facts of the first segment become the capture's; those of the others must agree in the capture's id. */
 static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_bytes *r, char why[128])
 {
@@ -260,33 +335,41 @@ static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_b
 		return -EPROTONOSUPPORT;
 	}
 	c->segment_infos[index].number = number;
-	if (c->header_read) {
-		if (memcmp(id, c->info.capture_id, 16) != 0) {
-			snprintf(why, 128, "the segment belongs to another capture");
-			return -EXDEV;
-		}
-		return 0;
+	bool first = !c->header_read;
+	if (!first && memcmp(id, c->info.capture_id, 16) != 0) {
+		snprintf(why, 128, "the segment belongs to another capture");
+		return -EXDEV;
 	}
-	memcpy(c->info.capture_id, id, 16);
-	c->info.pointers_kept = flags & AQ_SEGMENTF_POINTERS;
-	c->info.start_boot_ns = aq_bytes_u64(r);
-	c->info.start_real_ns = aq_bytes_u64(r);
-	c->info.cpu_count = aq_bytes_u32(r);
+	struct aq_clock_pair start = { 0 };
+	start.boot_ns = aq_bytes_u64(r);
+	start.real_ns = aq_bytes_u64(r);
+	uint32_t cpu_count = aq_bytes_u32(r);
 	aq_bytes_u64(r);
-	c->info.time_resolution_ns = aq_bytes_u32(r);
-	uint32_t facts = aq_bytes_u32(r);
+	uint32_t resolution = aq_bytes_u32(r), facts = aq_bytes_u32(r), recording = 0;
+	if (first) {
+		memcpy(c->info.capture_id, id, 16);
+		c->info.pointers_kept = flags & AQ_SEGMENTF_POINTERS;
+		c->info.start_boot_ns = start.boot_ns;
+		c->info.start_real_ns = start.real_ns;
+		c->info.cpu_count = cpu_count;
+		c->info.time_resolution_ns = resolution;
+	}
 	for (uint32_t i = 0; i < facts && !r->failed; i++) {
 		uint32_t key = aq_bytes_u32(r), len = aq_bytes_u32(r);
 		const uint8_t *text = aq_bytes_take(r, len);
-		if (text && key > 0 && key < AQ_FACT_COUNT && !c->strings[key])
-			c->strings[key] = strndup((const char *)text, len);
+		for (uint32_t k = 0; text && key == AQ_FACT_RECORDING && k < len && k < 9 && text[k] >= '0' && text[k] <= '9'; k++)
+			recording = recording * 10 + (text[k] - '0');
+		if (first && text && key > 0 && key < AQ_FACT_COUNT && !c->strings[key] &&
+		    !(c->strings[key] = strndup((const char *)text, len)))
+			return -ENOMEM;
 	}
 	if (r->failed) {
 		snprintf(why, 128, "the segment's header is cut");
 		return -EBADMSG;
 	}
 	c->header_read = true;
-	return 0;
+	snprintf(why, 128, "its recording is not that of the blocks before");
+	return begin_recording(c, index, recording, &start);
 }
 
 int aq_capture_take_facts(struct aq_capture *c)

@@ -40,6 +40,7 @@ enum aq_block_kind {
 enum aq_block_flag {
 	AQ_BLOCKF_REQUIRED = 1 << 0, /* a reader that does not know the kind must not go on */
 	AQ_BLOCKF_ATTRS = 1 << 1,    /* on a chunk: its attributes are the next block */
+	AQ_BLOCKF_EARLY = 1 << 4,    /* on a chunk: written ahead of older events of other classes */
 };
 
 struct aq_block {
@@ -69,7 +70,8 @@ enum { AQ_LEDGERF_FINAL = 1 << 0 };
 enum aq_fact_key {
 	AQ_FACT_HOST = 1, AQ_FACT_KERNEL_RELEASE = 2, AQ_FACT_KERNEL_VERSION = 3, AQ_FACT_MACHINE = 4,
 	AQ_FACT_BOOT_ID = 5, AQ_FACT_RECORDER_VERSION = 6, AQ_FACT_COMMAND = 7, AQ_FACT_FEATURES = 8, AQ_FACT_POLICY = 9,
-	AQ_FACT_COUNT = 10
+	AQ_FACT_COUNT = 10,
+	AQ_FACT_RECORDING = 32, /* kept apart: a number */
 };
 enum { AQ_FACT_CHAIN = 16 }; /* no text: the chain's value before the segment */
 

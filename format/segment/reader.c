@@ -108,7 +108,7 @@ static int read_by_footer(struct aq_capture *c, uint32_t index, const struct aq_
 	return e;
 }
 
-/* No more than the totals, the header, and the ledger of the capture's last segment. */
+/* No more than the totals, the header and the last ledger. */
 static int skim(struct aq_capture *c, uint32_t index, struct aq_buf *buf)
 {
 	const struct aq_segment *s = &c->segments[index];
@@ -116,8 +116,7 @@ static int skim(struct aq_capture *c, uint32_t index, struct aq_buf *buf)
 	if (!aq_block_at(s, 0, &block) || block.kind != AQ_BLOCK_SEGMENT)
 		block = (struct aq_block){ .kind = AQ_BLOCK_SEGMENT, .bare = true };
 	int r = aq_capture_take_block(c, index, &block, NULL, buf);
-	if (r == 0 && index + 1 == c->segment_count && s->summary.ledger_offset &&
-	    aq_block_at(s, s->summary.ledger_offset, &block) && block.kind == AQ_BLOCK_LEDGER)
+	if (r == 0 && s->summary.ledger_offset && aq_block_at(s, s->summary.ledger_offset, &block) && block.kind == AQ_BLOCK_LEDGER)
 		r = aq_capture_take_block(c, index, &block, NULL, buf);
 	return r < 0 ? r : aq_capture_take_summary(c, index, &s->summary);
 }
@@ -189,11 +188,15 @@ static int read_segment(struct aq_capture *c, uint32_t index, uint64_t from_ns, 
 	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX + 8);
 	aq_buf_init(&entries, AQ_FOOTER_ENTRIES_MAX + 1);
 	bool wanted = is_wanted(s, from_ns, to_ns);
+	s->recording = index ? c->segments[index - 1].recording : 0; /* until its header or a ledger says */
 	int r = s->has_summary && wanted ? load_entries(c, s, &buf, &entries) : 0;
 	if (r == -EBADMSG || !s->has_summary)
 		r = read_by_scan(c, index, &buf);
 	else if (r == 0)
 		r = wanted ? read_by_footer(c, index, &entries, &buf) : skim(c, index, &buf);
+	s->whole_ns = c->whole_ns;
+	if (r == 0 && !aq_capture_recording(c, index, s->recording))
+		r = -ENOMEM;
 	aq_buf_release(&buf);
 	aq_buf_release(&entries);
 	if (r == -EBADMSG)
@@ -262,35 +265,57 @@ static uint64_t next_life(const struct aq_capture *c, size_t index)
 	return UINT64_MAX;
 }
 
-static uint64_t last_life(const struct aq_capture *c, size_t index)
+/* All that happened before it is there, or in a gap. */
+static uint64_t whole_until(const struct aq_capture *c, size_t index)
 {
-	for (size_t i = index + 1; i-- > 0;)
-		if (c->segments[i].last_ns)
-			return c->segments[i].last_ns;
-	return c->info.start_boot_ns;
+	uint64_t whole_ns = c->segments[index].whole_ns;
+	return whole_ns > c->info.start_boot_ns ? whole_ns : c->info.start_boot_ns;
+}
+
+/*
+ * What can be missing after a segment that was not ended. True when the recording that continued the capture has
+ * accounted for it: its own gap begins where the next one saw the end. Should more be missing than it saw, that is the tail.
+ */
+static bool is_accounted(const struct aq_capture *c, size_t count, struct aq_gap *tail)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct aq_gap *g = &c->gaps[i];
+		if (g->reason != AQ_GAP_RECORDER_DOWN || g->last_ns < tail->first_ns)
+			continue;
+		if (g->first_ns <= tail->first_ns)
+			return true;
+		tail->last_ns = g->first_ns < tail->last_ns ? g->first_ns : tail->last_ns;
+	}
+	return false;
 }
 
 /* Segments that are not there, and those that were not ended: what can be missing after them. */
-static void find_holes(struct aq_capture *c, bool is_folder)
+static int find_holes(struct aq_capture *c, bool is_folder)
 {
 	uint64_t expected = is_folder ? 1 : 0; /* a single file stands for itself */
+	size_t written = c->gap_count;
 	for (size_t i = 0; i < c->segment_count; i++) {
 		const struct aq_segment_info *s = &c->segment_infos[i];
 		if (expected && s->number && s->number > expected) {
-			uint64_t first = i ? last_life(c, i - 1) : c->info.start_boot_ns, last = next_life(c, i - 1);
+			uint64_t first = i ? whole_until(c, i - 1) : c->info.start_boot_ns, last = next_life(c, i - 1);
 			aq_capture_damage(c, &c->segments[i], 0, 0, first, last < first ? first : last,
 					  "%llu segments before this one are missing", (unsigned long long)(s->number - expected));
 			c->info.finished = false;
 		}
 		expected = s->number ? s->number + 1 : 0;
-		c->info.finished = c->info.finished && s->finished;
 		if (s->finished)
 			continue;
-		struct aq_gap tail = { .first_ns = last_life(c, i), .last_ns = next_life(c, i), .count = AQ_GAP_COUNT_UNKNOWN,
+		struct aq_gap tail = { .first_ns = whole_until(c, i), .last_ns = next_life(c, i), .count = AQ_GAP_COUNT_UNKNOWN,
 				       .cpu = UINT16_MAX, .cls = UINT8_MAX, .reason = AQ_GAP_RECORDER_DOWN };
 		tail.last_ns = tail.last_ns < tail.first_ns ? tail.first_ns : tail.last_ns;
-		aq_capture_push_gap(c, &tail);
+		bool continued = i + 1 < c->segment_count && c->segments[i + 1].recording > c->segments[i].recording;
+		if (continued && is_accounted(c, written, &tail))
+			continue;
+		c->info.finished = false;
+		if (aq_capture_push_gap(c, &tail) < 0)
+			return -ENOMEM;
 	}
+	return 0;
 }
 
 /* Totals over all segments. */
@@ -311,20 +336,22 @@ static void sum_up(struct aq_capture *c)
 	}
 	if (!c->header_read)
 		info->start_boot_ns = info->min_ns != UINT64_MAX ? info->min_ns : 0;
+	info->recording_count = (uint32_t)(c->recording_count ? c->recording_count : 1);
 	info->end_ns = c->last_ns > info->start_boot_ns ? c->last_ns : info->start_boot_ns;
 	if (c->clock_count)
 		qsort(c->clocks, c->clock_count, sizeof(*c->clocks), clock_order);
 }
 
 /* What follows from all segments together: totals, holes between them, bounds of damage. */
-static void conclude(struct aq_capture *c, bool is_folder)
+static int conclude(struct aq_capture *c, bool is_folder)
 {
 	sum_up(c);
 	c->info.finished = true;
-	find_holes(c, is_folder);
+	int r = find_holes(c, is_folder);
 	if (c->gap_count)
 		qsort(c->gaps, c->gap_count, sizeof(*c->gaps), aq_gap_order);
 	c->sorted = true;
+	return r;
 }
 
 /* Asks for the window with what headers and summaries tell, which is forgotten again. */
@@ -349,12 +376,16 @@ static int ask_window(struct aq_capture *c, const struct aq_open_options *option
 	for (size_t i = 0; i < c->segment_count; i++) {
 		struct aq_segment_info *info = &c->segment_infos[i];
 		c->segments[i].first_ns = c->segments[i].last_ns = 0;
-		c->segments[i].ended = false;
+		c->segments[i].ended = c->segments[i].recording_known = false;
 		*info = (struct aq_segment_info){ .path = info->path, .bytes = info->bytes, .finished = true, .min_ns = UINT64_MAX };
 	}
+	for (size_t i = 0; i < c->recording_count; i++)
+		free(c->recordings[i].rows);
+	c->recording_count = 0;
+	c->last_recording = 0;
 	c->info = (struct aq_capture_info){ 0 };
 	c->clock_count = 0;
-	c->last_ns = 0;
+	c->last_ns = c->whole_ns = 0;
 	c->header_read = false;
 	return r;
 }
@@ -409,6 +440,8 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 	for (size_t i = 0; names && i < count; i++)
 		free(names[i]);
 	free(names);
+	if (r == 0 && aq_capture_sum_ledgers(c) < 0)
+		r = aq_err_set(err, -ENOMEM, "out of memory");
 	if (r == 0 && !c->header_read && !c->chunk_count && !c->row_count)
 		r = aq_err_set(err, -EBADMSG, "'%s': %s", path,
 			       c->damage_count ? c->damages[0].text : "no segment has a readable header: it is no capture");
@@ -418,7 +451,10 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 		aq_capture_close(c);
 		return r;
 	}
-	conclude(c, S_ISDIR(st.st_mode));
+	if (conclude(c, S_ISDIR(st.st_mode)) < 0) {
+		aq_capture_close(c);
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	}
 	*ret_capture = c;
 	return 0;
 }
@@ -450,6 +486,9 @@ void aq_capture_close(struct aq_capture *c)
 	free(c->segment_infos);
 	free(c->chunks);
 	free(c->refs);
+	for (size_t i = 0; i < c->recording_count; i++)
+		free(c->recordings[i].rows);
+	free(c->recordings);
 	free(c->gaps);
 	free(c->rows);
 	free(c->damages);

@@ -33,7 +33,8 @@ struct aq_capture_info {
 	uint64_t end_ns;                /* the recording covers start_boot_ns … end_ns (close, or last proof of life) */
 	uint64_t events, bytes;
 	uint32_t time_resolution_ns;
-	bool finished;                  /* every segment has its footer, none is missing */
+	bool finished;                  /* none is missing, and each was ended, or the recorder that continued accounts for it */
+	uint32_t recording_count;       /* 1, and one more each time that a recorder continued the capture */
 	bool pointers_kept;
 	const struct aq_segment_info *segments;
 };
@@ -75,7 +76,8 @@ const struct aq_damage *aq_capture_damages(const struct aq_capture *c, size_t *r
 /* All gaps of the ledger, in order of first_ns, those found by the reader included. Borrowed until close. Damage in a
  * chunk shows when the chunk is read: ask again after reading, not while another thread reads. */
 const struct aq_gap *aq_capture_gaps(const struct aq_capture *c, size_t *ret_count);
-/* The last ledger found. Borrowed until close. */
+/* The last ledger found; where a recorder continued the capture, the last of each recording, added up row by row. What
+ * was in a killed one's memory is produced and nothing else, if its last ledger knew of it. Borrowed until close. */
 const struct aq_ledger_row *aq_capture_ledger(const struct aq_capture *c, size_t *ret_count);
 const struct aq_chunk_info *aq_capture_chunk(const struct aq_capture *c, uint32_t index);
 /* Boot time to wall-clock by the nearest pair of clocks before it, and back. */
@@ -121,8 +123,11 @@ int aq_chunk_count(struct aq_capture *c, uint32_t index, uint64_t *by_id, struct
 struct aq_verify_result {
 	uint64_t events, chunks, damages;
 	bool finished;
-	bool ledger_balances;           /* produced == stored + lost + policy in every row, and stored as counted here */
+	/* produced == stored + lost + policy in every row, and stored as counted here. Of a recording that another one
+	 * continued: at least so many produced, and at least those stored; the gap between the two has no count. */
+	bool ledger_balances;
 	uint64_t produced, stored, lost, policy, degraded;
+	uint64_t unknown_gaps;          /* gaps of which nobody knows how much is missing */
 	char ledger_text[256];          /* the first row that does not balance */
 };
 int aq_capture_verify(struct aq_capture *c, struct aq_verify_result *ret_result,

@@ -7,13 +7,16 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "format/segment/append.h"
 #include "format/segment/builder.h"
 #include "format/segment/evidence.h"
 #include "format/segment/manifest.h"
@@ -21,7 +24,10 @@
 enum {
 	DEFAULT_CHUNK_EVENTS = 65536,
 	DEFAULT_STRING_BYTES = 4 << 20,
-	DICTIONARY_CHUNKS = 64, /* chunks that a lost dictionary block can take with it */
+	DICTIONARY_CHUNKS = 64, /* chunks that a lost dictionary block can take with it; early ones count a sixteenth */
+	EARLY_WEIGHT = 16,
+	EARLY_EVENTS = 1024,    /* of a chunk of class 0 alone */
+	ROOM_BYTES = 4 << 20,   /* that a disk which was full must have before it is tried again */
 	GAPS_MAX = 65536,       /* that wait for the next ledger block */
 	CPUS_MAX = 4096,        /* rows of stats.stored */
 };
@@ -35,10 +41,15 @@ struct aq_capture_writer {
 	char *strings[AQ_FACT_COUNT]; /* owned copies behind meta */
 	uint64_t segment_number, segment_bytes, block_number, segment_start_ns;
 	struct aq_footer_summary summary; /* of the open segment */
-	uint64_t whole_bytes; /* where a failed write cuts the file off: before the group of blocks it belongs to */
+	/* where a failed write cuts the file off, before the group of blocks it belongs to, and what was so then */
+	uint64_t whole_bytes, whole_block_number;
+	size_t whole_footer_bytes;
+	uint8_t whole_chain[AQ_CHAIN_BYTES];
+	uint32_t recording;
 	struct aq_chunk_builder builder;
+	struct aq_chunk_builder early; /* class 0 with AQ_SYNC_VITAL; else never filled */
 	struct aq_dictionary dictionary;
-	uint32_t chunks_in_generation;
+	uint32_t chunks_in_generation; /* in sixteenths */
 	size_t fresh_string_mark; /* dictionary bytes when the open chunk began */
 	struct aq_buf payload, attrs, types, footer, gaps;
 	uint32_t gap_count;
@@ -48,6 +59,8 @@ struct aq_capture_writer {
 	size_t row_count;
 	uint64_t ledger_boot_ns, ledger_real_ns;
 	struct aq_writer_stats *stats;
+	const struct aq_chunk_builder *in_flight; /* whose rows are encoded and not written yet */
+	uint32_t in_flight_rows;
 	uint64_t (*pending)[AQ_CLASS_COUNT]; /* CPUS_MAX rows, scratch of write_chunk */
 	uint8_t chain[AQ_CHAIN_BYTES]; /* after the last block */
 	struct aq_manifest_writer manifest;
@@ -57,8 +70,27 @@ struct aq_capture_writer {
 	bool closed;
 };
 
+/* The first n rows of a builder will not be in the file. */
+static void lose_rows(struct aq_capture_writer *w, const struct aq_chunk_builder *b, uint32_t n)
+{
+	for (uint32_t i = 0; i < n && w->options.on_lost; i++) {
+		const struct aq_chunk_row *row = &b->rows[i];
+		if (!aq_event_is_made(row->id))
+			w->options.on_lost(w->options.user, &(struct aq_lost_event){ row->time_ns, row->id, row->cpu, row->cls,
+										     row->flags });
+	}
+}
+
+/* What is not in the file will not get there: told, and forgotten. */
 static int fail(struct aq_capture_writer *w, struct aq_err *err)
 {
+	if (w->in_flight)
+		lose_rows(w, w->in_flight, w->in_flight_rows);
+	w->in_flight = NULL;
+	lose_rows(w, &w->early, w->early.count);
+	aq_chunk_builder_empty(&w->early);
+	lose_rows(w, &w->builder, w->builder.count);
+	aq_chunk_builder_empty(&w->builder);
 	if (err)
 		*err = w->failure;
 	return w->failure.code;
@@ -76,7 +108,38 @@ static int out_of_memory(struct aq_capture_writer *w, struct aq_err *err)
 	return fail(w, err);
 }
 
+/* All up to here is whole. */
+static void mark_whole(struct aq_capture_writer *w)
+{
+	w->whole_bytes = w->segment_bytes;
+	w->whole_block_number = w->block_number;
+	w->whole_footer_bytes = w->footer.len;
+	memcpy(w->whole_chain, w->chain, sizeof(w->chain));
+}
+
 /* Whole or not at all: what a failed write left behind is cut off again, with the blocks that need it. */
+static bool cut_off(struct aq_capture_writer *w)
+{
+	w->segment_bytes = w->whole_bytes;
+	w->block_number = w->whole_block_number;
+	w->footer.len = w->whole_footer_bytes;
+	memcpy(w->chain, w->whole_chain, sizeof(w->chain));
+	return ftruncate(w->fd, (off_t)w->whole_bytes) == 0;
+}
+
+/* What was written since mark_whole is on the disk, or gone. */
+static int settle(struct aq_capture_writer *w, struct aq_err *err)
+{
+	if (w->options.sync < AQ_SYNC_CHUNK || fdatasync(w->fd) == 0 || errno == EINVAL)
+		return 0;
+	int code = -errno;
+	bool cut = cut_off(w);
+	aq_err_set(&w->failure, code, "'%s/segment-%06llu.aqs': could not be brought to the disk from byte %llu on: %s%s",
+		   w->path, (unsigned long long)w->segment_number, (unsigned long long)w->whole_bytes, strerror(-code),
+		   cut ? "" : " (and could not be cut off there)");
+	return fail(w, err);
+}
+
 static int append(struct aq_capture_writer *w, const void *data, size_t n, struct aq_err *err)
 {
 	const uint8_t *p = data;
@@ -87,10 +150,10 @@ static int append(struct aq_capture_writer *w, const void *data, size_t n, struc
 			continue;
 		if (k <= 0) {
 			int code = k < 0 ? -errno : -EIO;
-			bool cut = ftruncate(w->fd, (off_t)w->whole_bytes) == 0;
+			uint64_t at = w->segment_bytes;
+			bool cut = cut_off(w);
 			aq_err_set(&w->failure, code, "'%s/segment-%06llu.aqs': could not write at byte %llu: %s%s", w->path,
-				   (unsigned long long)w->segment_number, (unsigned long long)w->segment_bytes,
-				   strerror(-code), cut ? "" : " (and the unfinished part could not be removed)");
+				   (unsigned long long)w->segment_number, (unsigned long long)at, strerror(-code), cut ? "" : " (and the unfinished part could not be removed)");
 			return fail(w, err);
 		}
 		p += k;
@@ -163,41 +226,63 @@ static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
 	aq_buf_put_u32(b, m->clock_ticks);
 	aq_buf_put_u32(b, m->page_size);
 	aq_buf_put_u32(b, w->options.time_resolution_ns ? w->options.time_resolution_ns : 1);
-	aq_buf_put_u32(b, AQ_FACT_COUNT); /* those with a text, and the chain */
+	aq_buf_put_u32(b, AQ_FACT_COUNT + (w->recording > 0)); /* those with a text, and the chain */
 	for (unsigned key = 1; key < AQ_FACT_COUNT; key++) {
 		uint32_t len = (uint32_t)strlen(w->strings[key]);
 		aq_buf_put_u32(b, key);
 		aq_buf_put_u32(b, len);
 		aq_buf_put(b, w->strings[key], len);
 	}
+	if (w->recording) {
+		char text[16];
+		uint32_t len = (uint32_t)snprintf(text, sizeof(text), "%u", w->recording);
+		aq_buf_put_u32(b, AQ_FACT_RECORDING);
+		aq_buf_put_u32(b, len);
+		aq_buf_put(b, text, len);
+	}
 	aq_buf_put_u32(b, AQ_FACT_CHAIN);
 	aq_buf_put_u32(b, AQ_CHAIN_BYTES);
 	aq_buf_put(b, w->chain, AQ_CHAIN_BYTES);
 	int r = append_block(w, AQ_BLOCK_SEGMENT, 0, b, NULL, err);
-	w->whole_bytes = w->segment_bytes;
-	return r;
+	if (r < 0)
+		return r;
+	mark_whole(w);
+	return 0;
 }
 
 static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 {
 	char name[64];
 	w->segment_number++;
-	w->segment_bytes = w->whole_bytes = w->block_number = w->segment_start_ns = 0;
+	w->segment_bytes = w->block_number = w->segment_start_ns = 0;
 	w->summary = (struct aq_footer_summary){ .ring_min_ns = UINT64_MAX, .first_ns = UINT64_MAX, .gap_first_ns = UINT64_MAX };
 	aq_buf_reset(&w->footer);
+	aq_buf_reset(&w->statements);
+	w->signed_blocks = 0;
+	mark_whole(w);
 	aq_dictionary_restart(&w->dictionary);
 	w->chunks_in_generation = 0;
 	w->fresh_string_mark = 0;
-	aq_buf_reset(&w->statements);
-	w->signed_blocks = 0;
 	snprintf(name, sizeof(name), "segment-%06llu.aqs", (unsigned long long)w->segment_number);
 	w->fd = openat(w->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (w->fd < 0) {
+		w->segment_number--;
 		aq_err_set(&w->failure, -errno, "'%s/%s': could not be made: %s", w->path, name, strerror(errno));
 		return fail(w, err);
 	}
+	int r = write_segment_header(w, err);
+	if (r == 0)
+		r = settle(w, err);
+	if (r < 0) { /* without a header it is nothing; where it can't be removed, its number is used up */
+		close(w->fd);
+		w->fd = -1;
+		w->segment_number -= unlinkat(w->dir_fd, name, 0) == 0;
+		return r;
+	}
+	if (w->options.sync >= AQ_SYNC_CHUNK)
+		fsync(w->dir_fd); /* the name; not every file system can */
 	w->stats->segments++;
-	return write_segment_header(w, err);
+	return 0;
 }
 
 static int manifest_failed(struct aq_capture_writer *w, int code, struct aq_err *err)
@@ -249,11 +334,72 @@ static int init(struct aq_capture_writer *w, const char *path, const struct aq_c
 	aq_buf_init(&w->gaps, AQ_BLOCK_PAYLOAD_MAX / 4);
 	aq_buf_init(&w->statements, (size_t)AQ_STATEMENTS_MAX * AQ_STATEMENT_BYTES);
 	if (sodium_init() < 0 || aq_dictionary_init(&w->dictionary) < 0 ||
-	    aq_chunk_builder_init(&w->builder, w->options.chunk_events, w->options.keep_pointers) < 0)
+	    aq_chunk_builder_init(&w->builder, w->options.chunk_events, w->options.keep_pointers) < 0 ||
+	    aq_chunk_builder_init(&w->early, EARLY_EVENTS, w->options.keep_pointers) < 0)
 		return -ENOMEM;
 	if (w->options.time_resolution_ns > 1)
-		w->builder.time_unit = (unsigned)__builtin_ctz(w->options.time_resolution_ns);
+		w->builder.time_unit = w->early.time_unit = (unsigned)__builtin_ctz(w->options.time_resolution_ns);
 	return 0;
+}
+
+/* The folder's own name; not every file system can. */
+static void sync_parent(const char *path)
+{
+	char parent[4096];
+	snprintf(parent, sizeof(parent), "%s", path);
+	char *slash = strrchr(parent, '/');
+	if (slash)
+		slash[slash == parent] = '\0';
+	int fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+}
+
+/* Takes over what the folder says: id, numbers, and since when nothing was recorded. */
+static int continue_capture(struct aq_capture_writer *w, struct aq_err *err)
+{
+	struct aq_continued had;
+	int r = aq_capture_continue(w->path, &w->meta, &w->options, &had, err);
+	if (r < 0 || had.segment_number == 0)
+		return r;
+	memcpy(w->meta.capture_id, had.capture_id, sizeof(had.capture_id));
+	memcpy(w->chain, had.chain, sizeof(w->chain));
+	w->segment_number = had.segment_number;
+	w->recording = w->stats->recording = had.recording;
+	uint64_t now = w->meta.start_boot_ns;
+	struct aq_gap down = { .first_ns = had.whole_ns < now ? had.whole_ns : now, .last_ns = now, .cpu = UINT16_MAX,
+			       .count = AQ_GAP_COUNT_UNKNOWN, .cls = UINT8_MAX, .reason = AQ_GAP_RECORDER_DOWN };
+	return aq_capture_writer_add_gap(w, &down, err);
+}
+
+static int open_folder(struct aq_capture_writer *w, struct aq_err *err)
+{
+	bool made = mkdir(w->path, 0700) == 0;
+	if (!made && errno == EEXIST && !w->options.append)
+		return aq_err_set(err, -EEXIST, "'%s' exists already", w->path);
+	if (!made && errno != EEXIST)
+		return aq_err_set(err, -errno, "'%s' could not be made: %s", w->path, strerror(errno));
+	int r = 0;
+	w->dir_fd = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (w->dir_fd < 0)
+		r = aq_err_set(err, -errno, "'%s' could not be opened: %s", w->path, strerror(errno));
+	else if (flock(w->dir_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) /* not every file system can */
+		r = aq_err_set(err, -EBUSY, "'%s' is being recorded into", w->path);
+	if (r == 0 && !made)
+		r = continue_capture(w, err);
+	if (r == 0)
+		r = open_manifest(w, err);
+	if (r == 0)
+		r = open_segment(w, err);
+	if (r < 0 && made) { /* nothing was recorded yet: leave nothing that looks like a capture */
+		unlinkat(w->dir_fd, AQ_MANIFEST_NAME, 0);
+		rmdir(w->path);
+	} else if (r == 0 && made && w->options.sync != AQ_SYNC_NONE) {
+		sync_parent(w->path);
+	}
+	return r;
 }
 
 int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, const struct aq_writer_options *options,
@@ -264,8 +410,8 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 	if (!w)
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	w->dir_fd = w->fd = w->manifest.fd = -1;
-	w->gaps_first_ns = UINT64_MAX;
 	w->signed_ns = boot_ns();
+	w->gaps_first_ns = UINT64_MAX;
 	w->options = options ? *options : defaults;
 	if (!w->options.chunk_events || w->options.chunk_events > AQ_CHUNK_EVENTS_MAX)
 		w->options.chunk_events = DEFAULT_CHUNK_EVENTS;
@@ -281,23 +427,8 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 		r = aq_err_set(err, -EINVAL, "a time resolution of %u ns is no power of two", resolution);
 	else if (init(w, path, meta) < 0)
 		r = aq_err_set(err, -ENOMEM, "out of memory");
-	else if (mkdir(path, 0700) < 0)
-		r = errno == EEXIST ? aq_err_set(err, -EEXIST, "'%s' exists already", path) :
-				      aq_err_set(err, -errno, "'%s' could not be made: %s", path, strerror(errno));
-	if (r == 0) {
-		w->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (w->dir_fd < 0)
-			r = aq_err_set(err, -errno, "'%s' could not be opened: %s", path, strerror(errno));
-		else
-			r = open_manifest(w, err);
-		if (r == 0)
-			r = open_segment(w, err);
-		if (r < 0) { /* nothing was recorded yet: leave nothing that looks like a capture */
-			unlinkat(w->dir_fd, AQ_MANIFEST_NAME, 0);
-			unlinkat(w->dir_fd, "segment-000001.aqs", 0);
-			rmdir(path);
-		}
-	}
+	if (r == 0)
+		r = open_folder(w, err);
 	if (r < 0) {
 		aq_capture_writer_free(w);
 		return r;
@@ -306,12 +437,12 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 	return 0;
 }
 
-/* Ring events of the open chunk by CPU and class, into pending; returns one more than the highest CPU. */
-static uint32_t count_rows(struct aq_capture_writer *w)
+/* Ring events of a chunk by CPU and class, into pending; returns one more than the highest CPU. */
+static uint32_t count_rows(struct aq_capture_writer *w, const struct aq_chunk_builder *b)
 {
 	uint32_t cpus = 0;
-	for (uint32_t i = 0; i < w->builder.count; i++) {
-		const struct aq_chunk_row *row = &w->builder.rows[i];
+	for (uint32_t i = 0; i < b->count; i++) {
+		const struct aq_chunk_row *row = &b->rows[i];
 		if (aq_event_is_made(row->id) || row->cpu >= CPUS_MAX || row->cls >= AQ_CLASS_COUNT)
 			continue;
 		for (; cpus <= row->cpu; cpus++)
@@ -330,17 +461,10 @@ static void widen(uint64_t *first, uint64_t *last, uint64_t from, uint64_t to)
 	*last = to > *last ? to : *last;
 }
 
-static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
+/* Strings, chunk and attributes stand or fall together. */
+static int write_blocks(struct aq_capture_writer *w, struct aq_chunk_builder *b, struct aq_zone *ret_zone, struct aq_err *err)
 {
-	struct aq_chunk_builder *b = &w->builder;
-	struct aq_zone zone;
 	int r;
-	if (!b->count)
-		return 0;
-	/* rows are gone once the payload is made, and stored is what reached the file: count now, add then */
-	uint32_t cpus = count_rows(w);
-	uint32_t events = b->count;
-	w->whole_bytes = w->segment_bytes; /* strings, chunk and attributes stand or fall together */
 	if (w->dictionary.written < w->dictionary.count) {
 		uint32_t first = w->dictionary.written;
 		begin_block(&w->payload);
@@ -356,19 +480,38 @@ static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 	begin_block(&w->payload);
 	begin_block(&w->attrs);
 	aq_buf_reset(&w->types);
-	if (aq_chunk_builder_payload(b, &w->dictionary, w->options.zstd_level, &w->payload, &w->attrs, &zone, &w->types) < 0)
+	w->in_flight = b; /* they are given up once the payload is made */
+	w->in_flight_rows = b->count;
+	if (aq_chunk_builder_payload(b, &w->dictionary, w->options.zstd_level, &w->payload, &w->attrs, ret_zone, &w->types) < 0)
 		return out_of_memory(w, err);
 	bool has_attrs = w->attrs.len > AQ_BLOCK_HEADER_BYTES;
-	r = append_block(w, AQ_BLOCK_CHUNK, has_attrs ? AQ_BLOCKF_ATTRS : 0, &w->payload, NULL, err);
+	unsigned flags = (has_attrs ? AQ_BLOCKF_ATTRS : 0u) | (b == &w->early ? AQ_BLOCKF_EARLY : 0u);
+	r = append_block(w, AQ_BLOCK_CHUNK, flags, &w->payload, NULL, err);
 	if (r < 0)
 		return r;
-	aq_zone_write(&w->footer, &zone);
+	aq_zone_write(&w->footer, ret_zone);
 	if (has_attrs) {
 		r = append_block(w, AQ_BLOCK_ATTRS, 0, &w->attrs, NULL, err);
 		if (r < 0)
 			return r;
 	}
-	w->whole_bytes = w->segment_bytes;
+	return settle(w, err);
+}
+
+static int write_chunk(struct aq_capture_writer *w, struct aq_chunk_builder *b, struct aq_err *err)
+{
+	struct aq_zone zone;
+	if (!b->count)
+		return 0;
+	/* stored is what reached the file: count now, add then */
+	uint32_t cpus = count_rows(w, b);
+	uint32_t events = b->count;
+	mark_whole(w);
+	int r = write_blocks(w, b, &zone, err);
+	if (r < 0)
+		return r;
+	w->in_flight = NULL;
+	mark_whole(w);
 	for (uint32_t cpu = 0; cpu < cpus; cpu++)
 		for (unsigned cls = 0; cls < AQ_CLASS_COUNT; cls++)
 			w->stats->stored[cpu][cls] += w->pending[cpu][cls];
@@ -378,12 +521,21 @@ static int write_chunk(struct aq_capture_writer *w, struct aq_err *err)
 	sum->events += events;
 	sum->chunks++;
 	w->stats->chunks++;
-	if (++w->chunks_in_generation >= DICTIONARY_CHUNKS || aq_dictionary_is_full(&w->dictionary)) {
+	w->chunks_in_generation += b == &w->early ? 1 : EARLY_WEIGHT;
+	if ((w->chunks_in_generation >= DICTIONARY_CHUNKS * EARLY_WEIGHT || aq_dictionary_is_full(&w->dictionary)) &&
+	    !w->builder.count && !w->early.count) { /* what is open refers to the strings of its generation */
 		aq_dictionary_restart(&w->dictionary);
 		w->chunks_in_generation = 0;
 	}
-	w->fresh_string_mark = w->dictionary.bytes.len;
+	if (b != &w->early)
+		w->fresh_string_mark = w->dictionary.bytes.len;
 	return 0;
+}
+
+static int write_chunks(struct aq_capture_writer *w, struct aq_err *err)
+{
+	int r = write_chunk(w, &w->early, err);
+	return r < 0 ? r : write_chunk(w, &w->builder, err);
 }
 
 static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *err)
@@ -391,13 +543,14 @@ static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *
 	struct aq_buf *b = &w->payload;
 	if (!w->ledger_due && !w->gap_count)
 		return 0;
+	mark_whole(w);
 	begin_block(b);
 	aq_buf_put_u64(b, w->ledger_boot_ns);
 	aq_buf_put_u64(b, w->ledger_real_ns);
 	aq_buf_put_u32(b, (uint32_t)w->row_count);
 	aq_buf_put_u32(b, w->gap_count);
 	aq_buf_put_u32(b, final ? 1 : 0);
-	aq_buf_put_u32(b, 0);
+	aq_buf_put_u32(b, w->recording);
 	for (size_t i = 0; i < w->row_count; i++) {
 		const struct aq_ledger_row *row = &w->rows[i];
 		aq_buf_put_varint(b, row->cpu);
@@ -409,10 +562,14 @@ static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *
 		aq_buf_put_varint(b, row->degraded);
 	}
 	aq_buf_put(b, w->gaps.data, w->gaps.len);
-	int r = append_block(w, AQ_BLOCK_LEDGER, 0, b, &w->summary.ledger_offset, err);
+	uint64_t offset;
+	int r = append_block(w, AQ_BLOCK_LEDGER, 0, b, &offset, err);
+	if (r == 0)
+		r = settle(w, err);
 	if (r < 0)
 		return r;
-	w->whole_bytes = w->segment_bytes;
+	mark_whole(w);
+	w->summary.ledger_offset = offset;
 	widen(&w->summary.gap_first_ns, &w->summary.gap_last_ns, w->gaps_first_ns, w->gaps_last_ns);
 	if (w->ledger_boot_ns) {
 		widen(&w->summary.first_ns, &w->summary.last_ns, w->ledger_boot_ns, w->ledger_boot_ns);
@@ -425,6 +582,32 @@ static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *
 	w->gap_count = 0;
 	w->ledger_due = false;
 	return 0;
+}
+
+static void put_gap(struct aq_capture_writer *w, const struct aq_gap *gap)
+{
+	struct aq_buf *b = &w->gaps;
+	size_t start = b->len;
+	aq_buf_put_u64(b, gap->first_ns);
+	aq_buf_put_u64(b, gap->last_ns);
+	aq_buf_put_u64(b, gap->count);
+	aq_buf_put_u64(b, gap->cgroup_id);
+	aq_buf_put_u16(b, gap->cpu);
+	aq_buf_put_u8(b, gap->cls);
+	aq_buf_put_u8(b, gap->reason);
+	aq_buf_put_u32(b, gap->by_event_count);
+	for (uint32_t i = 0; i < gap->by_event_count; i++) {
+		aq_buf_put_u64(b, gap->by_event[i].count);
+		aq_buf_put_u16(b, gap->by_event[i].event_id);
+		aq_buf_put_u16(b, 0);
+		aq_buf_put_u32(b, 0);
+	}
+	if (b->failed) {
+		b->len = start;
+		return;
+	}
+	widen(&w->gaps_first_ns, &w->gaps_last_ns, gap->first_ns, gap->last_ns);
+	w->gap_count++;
 }
 
 /* The summary, then the entries of all blocks, compressed. */
@@ -472,7 +655,7 @@ static int sign(struct aq_capture_writer *w, uint32_t flags, struct aq_err *err)
 	int r = w->statements.failed ? out_of_memory(w, err) : append_block(w, AQ_BLOCK_SIGNATURE, 0, &w->payload, NULL, err);
 	if (r < 0)
 		return r;
-	w->whole_bytes = w->segment_bytes;
+	mark_whole(w);
 	w->signed_blocks = w->block_number;
 	w->stats->signatures++;
 	return 0;
@@ -499,7 +682,7 @@ static int add_to_manifest(struct aq_capture_writer *w, uint32_t flags, struct a
 static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *err)
 {
 	uint32_t flags = AQ_STATEMENTF_SEGMENT_END | (last ? AQ_STATEMENTF_CAPTURE_END : 0);
-	int r = write_chunk(w, err);
+	int r = write_chunks(w, err);
 	if (r == 0) {
 		w->ledger_due = true;
 		r = write_ledger(w, true, err);
@@ -518,17 +701,24 @@ static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *er
 	aq_buf_put_u64(b, offset);
 	aq_buf_put_u64(b, AQ_TRAILER_MAGIC);
 	r = append(w, b->data, b->len, err);
-	w->whole_bytes = w->segment_bytes;
 	if (r < 0)
 		return r;
-	int code = fsync(w->fd) < 0 ? -errno : 0;
+	mark_whole(w);
+	bool sync = w->options.sync != AQ_SYNC_NONE;
+	int code = sync && fsync(w->fd) < 0 && errno != EINVAL ? -errno : 0;
 	if (close(w->fd) < 0 && code == 0)
 		code = -errno;
 	w->fd = -1;
-	fsync(w->dir_fd); /* the name; not every file system can */
+	if (sync)
+		fsync(w->dir_fd); /* the name; not every file system can */
 	if (code == 0)
 		return add_to_manifest(w, flags, err);
-	aq_err_set(&w->failure, code, "'%s': could not be brought to the disk: %s", w->path, strerror(-code));
+	/* what did not reach the disk is not known; the next segment says so */
+	if (w->summary.ring_min_ns <= w->summary.ring_max_ns)
+		put_gap(w, &(struct aq_gap){ .first_ns = w->summary.ring_min_ns, .last_ns = w->summary.ring_max_ns, .cpu = UINT16_MAX,
+					     .count = AQ_GAP_COUNT_UNKNOWN, .cls = UINT8_MAX, .reason = AQ_GAP_DISK });
+	aq_err_set(&w->failure, code, "'%s/segment-%06llu.aqs': could not be brought to the disk: %s", w->path,
+		   (unsigned long long)w->segment_number, strerror(-code));
 	return fail(w, err);
 }
 
@@ -551,15 +741,17 @@ int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev
 		if (r < 0)
 			return r;
 	}
-	if (w->builder.count == w->builder.max_events ||
-	    w->dictionary.bytes.len - w->fresh_string_mark > w->options.chunk_string_bytes) {
-		int r = write_chunk(w, err);
+	bool early = w->options.sync == AQ_SYNC_VITAL && ev->cls == AQ_CLASS_VITAL && !aq_event_is_made(ev->id);
+	struct aq_chunk_builder *b = early ? &w->early : &w->builder;
+	bool texts = w->dictionary.bytes.len - w->fresh_string_mark > w->options.chunk_string_bytes;
+	if (texts || b->count == b->max_events) {
+		int r = early && !texts ? write_chunk(w, b, err) : write_chunks(w, err);
 		if (r == 0)
 			r = sign_if_due(w, err);
 		if (r < 0)
 			return r;
 	}
-	if (aq_chunk_builder_add(&w->builder, &w->dictionary, ev) < 0)
+	if (aq_chunk_builder_add(b, &w->dictionary, ev) < 0)
 		return out_of_memory(w, err);
 	w->stats->events++;
 	return 0;
@@ -569,27 +761,10 @@ int aq_capture_writer_add_gap(struct aq_capture_writer *w, const struct aq_gap *
 {
 	if (w->failure.code)
 		return fail(w, err);
-	struct aq_buf *b = &w->gaps;
-	aq_buf_put_u64(b, gap->first_ns);
-	aq_buf_put_u64(b, gap->last_ns);
-	aq_buf_put_u64(b, gap->count);
-	aq_buf_put_u64(b, gap->cgroup_id);
-	aq_buf_put_u16(b, gap->cpu);
-	aq_buf_put_u8(b, gap->cls);
-	aq_buf_put_u8(b, gap->reason);
-	aq_buf_put_u32(b, gap->by_event_count);
-	for (uint32_t i = 0; i < gap->by_event_count; i++) {
-		aq_buf_put_u64(b, gap->by_event[i].count);
-		aq_buf_put_u16(b, gap->by_event[i].event_id);
-		aq_buf_put_u16(b, 0);
-		aq_buf_put_u32(b, 0);
-	}
-	if (b->failed)
+	put_gap(w, gap);
+	if (w->gaps.failed)
 		return out_of_memory(w, err);
-	widen(&w->gaps_first_ns, &w->gaps_last_ns, gap->first_ns, gap->last_ns);
-	if (++w->gap_count >= GAPS_MAX)
-		return write_ledger(w, false, err);
-	return 0;
+	return w->gap_count >= GAPS_MAX ? aq_capture_writer_flush(w, err) : 0;
 }
 
 int aq_capture_writer_set_ledger(struct aq_capture_writer *w, const struct aq_ledger_row *rows, size_t count,
@@ -614,10 +789,53 @@ int aq_capture_writer_flush(struct aq_capture_writer *w, struct aq_err *err)
 {
 	if (w->failure.code)
 		return fail(w, err);
-	int r = write_chunk(w, err);
+	int r = write_chunks(w, err);
 	if (r == 0)
 		r = write_ledger(w, false, err);
 	return r < 0 ? r : sign_if_due(w, err);
+}
+
+int aq_capture_writer_commit(struct aq_capture_writer *w, struct aq_err *err)
+{
+	return w->failure.code ? fail(w, err) : write_chunk(w, &w->early, err);
+}
+
+/* A disk that was full and still is need not be tried. */
+static bool has_room(const struct aq_capture_writer *w)
+{
+	struct statvfs vfs;
+	if ((w->failure.code != -ENOSPC && w->failure.code != -EDQUOT) || fstatvfs(w->dir_fd, &vfs) < 0)
+		return true;
+	uint64_t room = (uint64_t)vfs.f_bavail * vfs.f_frsize, all = (uint64_t)vfs.f_blocks * vfs.f_frsize;
+	return room >= (all / 8 < ROOM_BYTES ? all / 8 : ROOM_BYTES);
+}
+
+int aq_capture_writer_resume(struct aq_capture_writer *w, struct aq_err *err)
+{
+	int code = w->failure.code, r = 0;
+	if (!code)
+		return 0;
+	if (!has_room(w))
+		return fail(w, err);
+	fail(w, NULL);
+	w->failure = (struct aq_err){ 0 };
+	w->gaps.failed = false;
+	aq_dictionary_restart(&w->dictionary); /* what was written of it may have been cut off */
+	w->chunks_in_generation = 0;
+	w->fresh_string_mark = 0;
+	bool usable = w->fd >= 0 && cut_off(w);
+	if (usable && !w->summary.chunks)
+		return 0; /* nothing but its header: as good as a new one */
+	if (usable)
+		r = end_segment(w, false, err);
+	if (r < 0 && (r == -ENOSPC || r == -EDQUOT))
+		return r;
+	/* one that can't be ended stays unfinished */
+	w->failure = (struct aq_err){ 0 };
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+	return open_segment(w, err);
 }
 
 int aq_capture_writer_close(struct aq_capture_writer *w, struct aq_err *err)
@@ -644,6 +862,7 @@ void aq_capture_writer_free(struct aq_capture_writer *w)
 	for (unsigned key = 0; key < AQ_FACT_COUNT; key++)
 		free(w->strings[key]);
 	aq_chunk_builder_release(&w->builder);
+	aq_chunk_builder_release(&w->early);
 	aq_dictionary_release(&w->dictionary);
 	aq_buf_release(&w->payload);
 	aq_buf_release(&w->attrs);

@@ -4,9 +4,11 @@
  * chunk (or a flush) is grouped by thread, encoded, compressed and appended as whole blocks. FORMAT.md describes the
  * bytes.
  *
- * Threads: one writer is used by one thread at a time. Files are created 0600, the folder 0700.
- * Errors: after a write error the writer is failed: every later call returns the same error; what was whole on disk
- * stays whole. A capture that was not closed says so (readers report an unfinished segment).
+ * Threads: one writer is used by one thread at a time, and the folder by one writer (it is locked while that lives).
+ * Files are created 0600, the folder 0700.
+ * Errors: after a write error the writer is failed: every later call returns the same error, until _resume finds that
+ * writing is possible again. What was whole on disk stays whole; events that were taken and will not be in the file are
+ * told to on_lost. A capture that was not closed says so (readers report an unfinished segment).
  */
 #ifndef AQ_FORMAT_SEGMENT_WRITER_H
 #define AQ_FORMAT_SEGMENT_WRITER_H
@@ -31,6 +33,20 @@ struct aq_capture_meta {
 	uint32_t page_size;
 };
 
+/* When what was written is on the disk. Whatever is chosen, nothing that is whole is ever written again. */
+enum aq_sync {
+	AQ_SYNC_SEGMENT = 0,           /* when a segment is closed */
+	AQ_SYNC_NONE = 1,              /* when the kernel likes */
+	AQ_SYNC_CHUNK = 2,             /* after each chunk and each ledger; and the names of segments as they are made */
+	AQ_SYNC_VITAL = 3,             /* as chunk; class 0 events have chunks of their own, see _commit */
+};
+
+struct aq_lost_event {
+	uint64_t time_ns;
+	uint16_t id, cpu;
+	uint8_t cls, flags;            /* enum aq_event_flag */
+};
+
 struct aq_writer_options {
 	uint32_t chunk_events;         /* 0: 65536 */
 	uint32_t chunk_string_bytes;   /* a chunk is closed when its new strings exceed this; 0: 4 MiB */
@@ -42,13 +58,23 @@ struct aq_writer_options {
 	struct aq_signer *signer;      /* signs each segment's end and what came since; borrowed until free; NULL: nobody */
 	uint64_t sign_interval_ns;     /* between signatures within a segment, made as blocks are written; 0: 10 s */
 	bool unchecked;                /* for tests/bench only: no checksums of payloads and no chain; no reader takes that */
+	enum aq_sync sync;
+	bool append;                   /* the folder may be there: its recording is continued */
 	/* Called after a new segment was opened, before any further event: the owner writes a state checkpoint with
 	 * aq_capture_writer_add. May be NULL. Not called for the first segment. */
 	int (*on_segment)(void *user, struct aq_capture_writer *w, struct aq_err *err);
+	/* Called for each event from a ring that _add took and that could not be written. May be NULL. */
+	void (*on_lost)(void *user, const struct aq_lost_event *ev);
 	void *user;
 };
 
-/* Creates the folder `path` (error -EEXIST if it is there) and the first segment. */
+/*
+ * Creates the folder `path` and the first segment. Where the folder is there: -EEXIST, or with `append` the capture in it
+ * is continued: its files stay as they are, the next number is begun with the same capture id, and the ledger gets a gap
+ * (recorder down, count unknown) from the end of what is known to meta's start. Refused are -EBUSY (a writer lives),
+ * -EXDEV (another host, or another boot of this one, whose times can't be compared), -EINVAL (other resolution or
+ * pointer policy), -EBADMSG (no capture).
+ */
 int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, const struct aq_writer_options *options,
 			  struct aq_capture_writer **ret_writer, struct aq_err *err);
 /* Copies the event. Events may come out of order by a little; chunks sort their own. */
@@ -58,8 +84,15 @@ int aq_capture_writer_add_gap(struct aq_capture_writer *w, const struct aq_gap *
 /* The present totals, all rows; the last one before a close is the final ledger. Also pairs the clocks. */
 int aq_capture_writer_set_ledger(struct aq_capture_writer *w, const struct aq_ledger_row *rows, size_t count,
 				 uint64_t boot_ns, uint64_t real_ns, struct aq_err *err);
-/* Ends the open chunk and hands everything to the kernel (no fsync). */
+/* Ends the open chunks and hands everything to the kernel; it is on the disk as options.sync says. */
 int aq_capture_writer_flush(struct aq_capture_writer *w, struct aq_err *err);
+/* With AQ_SYNC_VITAL: class 0 events taken so far are on the disk when this returns. Else nothing happens. */
+int aq_capture_writer_commit(struct aq_capture_writer *w, struct aq_err *err);
+/*
+ * After a write error: tries to end the segment that failed, if it has any chunk, and to begin another one. 0: writing
+ * works again (and did before, if nothing had failed), on_segment was not called. Gaps and ledger that wait are kept.
+ */
+int aq_capture_writer_resume(struct aq_capture_writer *w, struct aq_err *err);
 /* Flushes, writes the final ledger and the footer, marks the segment finished. The writer can only be freed then. */
 int aq_capture_writer_close(struct aq_capture_writer *w, struct aq_err *err);
 void aq_capture_writer_free(struct aq_capture_writer *w); /* NULL allowed; without close the segment stays unfinished */
@@ -68,6 +101,7 @@ struct aq_writer_stats {
 	uint64_t events, chunks, segments, bytes_written;
 	uint64_t signatures, signatures_failed; /* one that could not be made is tried again after the interval */
 	char signature_failure[AQ_ERR_TEXT_BYTES]; /* why the last of these failed */
+	uint32_t recording;            /* 0: the capture's first; else it was continued so many times */
 	uint64_t stored[4096][AQ_CLASS_COUNT]; /* by cpu (below 4096) and class: counted as chunks are written */
 };
 /* Borrowed until the next call on w. Syscall and lifecycle events from rings count in stored; snap_*, fact and mark

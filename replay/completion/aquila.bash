@@ -27,7 +27,7 @@ _aquila() {
 	case $command in
 	help) options="record info verify losses index query tree replay fields keygen" ;;
 	record)
-		options="--output --duration --syscalls --exclude --no-snapshot --segment-size --segment-age --flush-interval \
+		options="--output --duration --syscalls --exclude --no-snapshot --append --sync --segment-size --segment-age --flush-interval \
 --zstd-level --time-resolution --keep-pointers --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
 --probe --sign --sign-interval --help" ;;
 	info) options="--format --quiet --help" ;;
@@ -58,6 +58,7 @@ _aquila() {
 			_aquila_fields "$cur"
 		fi
 		return ;;
+	--sync) mapfile -t COMPREPLY < <(compgen -W "none segment chunk vital" -- "$cur"); return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
 	--output | -o | --key | --sign) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
 	--to | --from | --until | --limit | --pid) return ;;

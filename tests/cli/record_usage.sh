@@ -32,13 +32,15 @@ expect 2 "a command comes after --" ls -l
 expect 2 "there is no command after --" -o x.aquila --
 expect 2 "needs a command" --exit-status command
 expect 2 "--probe takes text or json" --probe=xml
+expect 2 "--sync takes none, segment, chunk or vital, not 'always'" --sync always
+expect 2 "--append needs the folder of a capture" --append -- true
 expect 127 "'no-such-command': command not found" -o x.aquila -- no-such-command
 expect 127 "'./missing': command not found" -o x.aquila -- ./missing
 expect 126 "'/etc/passwd': the command can't be executed" -o x.aquila -- /etc/passwd
 
 mkdir there
 "$aquilad" -o there -d 1 >out 2>err && fail "an existing folder was taken"
-grep -q "'there' exists already" err || fail "an existing folder: said '$(cat err)'"
+grep -q "'there' exists already; .*--append" err || fail "an existing folder: said '$(cat err)'"
 [ -d there ] && [ -z "$(ls -A there)" ] || fail "the existing folder was touched"
 
 "$aquilad" --help >out 2>err || fail "--help failed"

@@ -56,8 +56,10 @@ AQ_TEST(options)
 {
 	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a.aquila/"), S("--duration=10s"), S("--ring-memory"), S("8M"), S("--spool"), S("1G"),
 			      S("--zstd-level"), S("3"), S("--time-resolution"), S("64"), S("--keep-pointers"), S("--quiet"),
+			      S("--append"), S("--sync=vital"),
 			      S("--"), S("ls"), S("-l")), 0);
 	AQ_CHECK_EQ_STR(config.output, "a.aquila");
+	AQ_CHECK(config.append && config.sync == AQ_SYNC_VITAL);
 	AQ_CHECK_EQ_U64(config.duration_ns, 10000000000);
 	AQ_CHECK_EQ_U64(config.ring_bytes, 8 << 20);
 	AQ_CHECK_EQ_U64(config.spool_bytes, 1 << 30);
