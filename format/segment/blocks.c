@@ -46,6 +46,13 @@ int aq_segment_read(const struct aq_segment *s, void *to, size_t n, uint64_t off
 int aq_block_load(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
 		  char why[128])
 {
+	int r = aq_block_load_stored(c, s, block, out, why);
+	return r < 0 ? r : aq_block_unseal(s, block, out, why);
+}
+
+int aq_block_load_stored(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
+			 char why[128])
+{
 	static const uint8_t zeros[8];
 	struct aq_block full = *block;
 	if (block->bare && !aq_block_complete(s, &full)) {

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "format/segment/layout.h"
+#include "format/segment/seal.h"
 
 struct aq_chunk_ref { /* beside aq_chunk_info: what loading needs */
 	struct aq_block chunk, attrs; /* attrs.kind 0: none */
@@ -36,6 +37,10 @@ struct aq_segment {
 	bool ended;                 /* its last ledger was read: no event follows */
 	bool footer_seen;
 	bool dictionaries_checked;
+	bool sealed;                /* its header says that it is encrypted */
+	bool unsealed;              /* and seal opens it */
+	bool locked;                /* none of the keys opens it */
+	struct aq_seal seal;
 };
 
 /* Strings of one generation of one segment, as far as they could be read; shared, immutable once loaded. */
@@ -61,6 +66,8 @@ struct aq_recording { /* from the start of a recorder to its end, or to the next
 struct aq_capture {
 	struct aq_capture_info info;
 	char *path;
+	const struct aq_keys *keys; /* borrowed while it is opened, then NULL */
+	uint8_t (*recipients)[AQ_FINGERPRINT_BYTES];
 	char *strings[AQ_FACT_COUNT];
 	struct aq_segment *segments;
 	struct aq_segment_info *segment_infos;
@@ -80,6 +87,7 @@ struct aq_capture {
 	uint64_t last_ns; /* of all segments so far */
 	uint64_t whole_ns; /* what happened before it and is not there, is in a gap; early chunks don't tell */
 	bool header_read; /* some segment had one */
+	bool facts_read;  /* of encrypted segments: some block of facts was */
 	bool sorted;      /* gaps are, and have to stay so */
 	struct aq_clock_pair *clocks;
 	size_t clock_count, clock_capacity;
@@ -116,9 +124,18 @@ int aq_capture_take_summary(struct aq_capture *c, uint32_t segment, const struct
 
 /* Exactly n bytes at offset. -ENODATA: the file ends before. */
 int aq_segment_read(const struct aq_segment *s, void *to, size_t n, uint64_t offset);
-/* Reads and checks a payload into out. -EBADMSG with the reason in why. */
+/* Reads and checks a payload into out, decrypted. -EBADMSG with the reason in why. */
 int aq_block_load(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
 		  char why[128]);
+/* The same without decrypting: the bytes as they are stored. */
+int aq_block_load_stored(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
+			 char why[128]);
+/* What load does with what was stored: decrypts it where it has to be. -EBADMSG with the reason in why. */
+int aq_block_unseal(const struct aq_segment *s, const struct aq_block *block, struct aq_buf *payload, char why[128]);
+/* Before anything else of a segment: is it encrypted, and does a key open it? Damage is noted. -ENOMEM. */
+int aq_segment_unseal(struct aq_capture *c, uint32_t index, struct aq_buf *buf);
+/* Instead of the blocks of a segment that no key opens: its header, and counts. As aq_capture_take_block. */
+int aq_segment_read_locked(struct aq_capture *c, uint32_t index, struct aq_buf *buf);
 /* The block whose header stands at offset; false if none does. */
 bool aq_block_at(const struct aq_segment *s, uint64_t offset, struct aq_block *ret_block);
 /* Reads the header of a bare block; false if it is damaged, or says something else than the footer. */

@@ -318,6 +318,38 @@ static int begin_recording(struct aq_capture *c, uint32_t index, uint32_t number
 	return add_clocks(c, start->boot_ns, start->real_ns);
 }
 
+/* The end of a header, which in an encrypted segment is for the most part in a block of its own. */
+static int read_facts(struct aq_capture *c, bool wanted, struct aq_bytes *r, uint32_t *ret_recording)
+{
+	uint32_t cpu_count = aq_bytes_u32(r);
+	aq_bytes_u64(r);
+	uint32_t resolution = aq_bytes_u32(r), facts = aq_bytes_u32(r);
+	if (wanted) {
+		c->info.cpu_count = cpu_count;
+		c->info.time_resolution_ns = resolution;
+	}
+	for (uint32_t i = 0; i < facts && !r->failed; i++) {
+		uint32_t key = aq_bytes_u32(r), len = aq_bytes_u32(r);
+		const uint8_t *text = aq_bytes_take(r, len);
+		for (uint32_t k = 0; text && key == AQ_FACT_RECORDING && k < len && k < 9 && text[k] >= '0' && text[k] <= '9'; k++)
+			*ret_recording = *ret_recording * 10 + (text[k] - '0');
+		if (wanted && text && key > 0 && key < AQ_FACT_COUNT && !c->strings[key] &&
+		    !(c->strings[key] = strndup((const char *)text, len)))
+			return -ENOMEM;
+	}
+	return r->failed ? -EBADMSG : 0;
+}
+
+static int read_facts_block(struct aq_capture *c, struct aq_bytes *r)
+{
+	uint32_t flags = aq_bytes_u32(r), recording = 0;
+	bool wanted = !c->facts_read;
+	if (wanted)
+		c->info.pointers_kept = flags & AQ_SEGMENTF_POINTERS;
+	c->facts_read = true;
+	return read_facts(c, wanted, r, &recording);
+}
+
 /* Facts of the first segment become the capture's; those of the others must agree in the capture's id. */
 static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_bytes *r, char why[128])
 {
@@ -330,7 +362,7 @@ static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_b
 		snprintf(why, 128, "the segment's header is cut");
 		return -EBADMSG;
 	}
-	if (version > AQ_FORMAT_VERSION || incompatible) {
+	if (version > AQ_FORMAT_VERSION || (incompatible & ~(uint32_t)AQ_INCOMPATIBLE_SEALED)) {
 		snprintf(why, 128, "written by a newer version (format %u, features 0x%x)", version, incompatible);
 		return -EPROTONOSUPPORT;
 	}
@@ -341,29 +373,19 @@ static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_b
 		return -EXDEV;
 	}
 	struct aq_clock_pair start = { 0 };
+	uint32_t recording = 0;
 	start.boot_ns = aq_bytes_u64(r);
 	start.real_ns = aq_bytes_u64(r);
-	uint32_t cpu_count = aq_bytes_u32(r);
-	aq_bytes_u64(r);
-	uint32_t resolution = aq_bytes_u32(r), facts = aq_bytes_u32(r), recording = 0;
 	if (first) {
 		memcpy(c->info.capture_id, id, 16);
 		c->info.pointers_kept = flags & AQ_SEGMENTF_POINTERS;
 		c->info.start_boot_ns = start.boot_ns;
 		c->info.start_real_ns = start.real_ns;
-		c->info.cpu_count = cpu_count;
-		c->info.time_resolution_ns = resolution;
 	}
-	for (uint32_t i = 0; i < facts && !r->failed; i++) {
-		uint32_t key = aq_bytes_u32(r), len = aq_bytes_u32(r);
-		const uint8_t *text = aq_bytes_take(r, len);
-		for (uint32_t k = 0; text && key == AQ_FACT_RECORDING && k < len && k < 9 && text[k] >= '0' && text[k] <= '9'; k++)
-			recording = recording * 10 + (text[k] - '0');
-		if (first && text && key > 0 && key < AQ_FACT_COUNT && !c->strings[key] &&
-		    !(c->strings[key] = strndup((const char *)text, len)))
-			return -ENOMEM;
-	}
-	if (r->failed) {
+	int e = read_facts(c, first, r, &recording);
+	if (e == -ENOMEM)
+		return e;
+	if (e < 0) {
 		snprintf(why, 128, "the segment's header is cut");
 		return -EBADMSG;
 	}
@@ -419,7 +441,7 @@ static int add_dictionary(struct aq_segment *s, const struct aq_block *block)
 static const char *kind_name(uint16_t kind)
 {
 	static const char *const names[] = { "?", "segment header", "strings", "chunk", "attributes", "ledger", "footer",
-					     "signature" };
+					     "signature", "facts" };
 	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "?";
 }
 
@@ -448,6 +470,8 @@ static int take_payload(struct aq_capture *c, uint32_t segment, const struct aq_
 		return read_ledger(c, segment, &bytes);
 	case AQ_BLOCK_SEGMENT:
 		return read_segment_header(c, segment, &bytes, why);
+	case AQ_BLOCK_FACTS:
+		return read_facts_block(c, &bytes);
 	default: /* the footer: whoever scans does not need it */
 		return 0;
 	}
@@ -475,6 +499,7 @@ int aq_capture_take_block(struct aq_capture *c, uint32_t segment, const struct a
 		/* fall through */
 	case AQ_BLOCK_LEDGER:
 	case AQ_BLOCK_SEGMENT:
+	case AQ_BLOCK_FACTS:
 		if (block->kind != AQ_BLOCK_LEDGER) { /* no events there */
 			first = 1;
 			last = 0;

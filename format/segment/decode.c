@@ -143,7 +143,7 @@ static int payload_load(struct payload *p, struct aq_capture *c, const struct aq
 	p->segment = s;
 	p->block = block;
 	p->bytes = block->payload_bytes;
-	p->whole = whole || block->payload_bytes <= HEAD_BYTES;
+	p->whole = whole || block->payload_bytes <= HEAD_BYTES || s->sealed || (block->flags & AQ_BLOCKF_ENCRYPTED);
 	if (!p->whole)
 		return more(p, HEAD_BYTES);
 	int r = aq_block_load(c, s, block, &p->buf, p->why);

@@ -14,6 +14,7 @@ enum {
 	AQ_FORMAT_VERSION = 1,
 	AQ_BLOCK_MAGIC = 0x31425141,        /* "AQB1" */
 	AQ_BLOCK_HEADER_BYTES = 80,
+	AQ_BLOCK_FIELDS_BYTES = 24,         /* of the header, before the hash of the payload */
 	AQ_TRAILER_BYTES = 16,
 	AQ_BLOCK_CHAIN_AT = 32,             /* of the chain value in the header */
 	AQ_CHAIN_BYTES = 32,
@@ -33,13 +34,14 @@ enum aq_block_kind {
 	AQ_BLOCK_LEDGER = 5,
 	AQ_BLOCK_FOOTER = 6,
 	AQ_BLOCK_SIGNATURE = 7,
-	/* 8, encrypted: a number kept for it */
+	AQ_BLOCK_FACTS = 8,    /* of an encrypted segment: what else stands in its header */
 	AQ_BLOCK_MANIFEST = 9, /* in manifest.aqm only */
 };
 
 enum aq_block_flag {
 	AQ_BLOCKF_REQUIRED = 1 << 0, /* a reader that does not know the kind must not go on */
 	AQ_BLOCKF_ATTRS = 1 << 1,    /* on a chunk: its attributes are the next block */
+	AQ_BLOCKF_ENCRYPTED = 1 << 2, /* the payload is encrypted with the segment's key */
 	AQ_BLOCKF_EARLY = 1 << 4,    /* on a chunk: written ahead of older events of other classes */
 };
 
@@ -63,6 +65,7 @@ void aq_chain_put(uint8_t *header, const uint8_t value[AQ_CHAIN_BYTES]);
 /* False when magic or checksum are wrong. offset is left to the caller. */
 bool aq_block_header_read(const uint8_t *header, struct aq_block *ret_block);
 
+enum aq_incompatible { AQ_INCOMPATIBLE_SEALED = 1 << 0 }; /* blocks are encrypted, facts are in a block of their own */
 enum { AQ_SEGMENTF_POINTERS = 1 << 0 };
 enum { AQ_LEDGERF_FINAL = 1 << 0 };
 
@@ -73,7 +76,10 @@ enum aq_fact_key {
 	AQ_FACT_COUNT = 10,
 	AQ_FACT_RECORDING = 32, /* kept apart: a number */
 };
-enum { AQ_FACT_CHAIN = 16 }; /* no text: the chain's value before the segment */
+enum { /* no texts */
+	AQ_FACT_CHAIN = 16,      /* the chain's value before the segment */
+	AQ_FACT_RECIPIENTS = 17, /* who can open an encrypted segment, see seal.h */
+};
 
 /* streams of a chunk */
 enum aq_stream {

@@ -19,18 +19,26 @@ enum {
 };
 
 /* What the footer says of the segment, found by the trailer at the end. False when there is none that can be trusted. */
-static bool read_summary(struct aq_segment *s)
+static bool read_summary(struct aq_capture *c, struct aq_segment *s, struct aq_buf *buf)
 {
 	uint8_t bytes[AQ_FOOTER_SUMMARY_BYTES];
 	struct aq_block block;
+	char why[128];
 	if (s->bytes < AQ_TRAILER_BYTES || aq_segment_read(s, bytes, AQ_TRAILER_BYTES, s->bytes - AQ_TRAILER_BYTES) < 0)
 		return false;
 	struct aq_bytes r = aq_bytes_of(bytes, AQ_TRAILER_BYTES);
 	uint64_t offset = aq_bytes_u64(&r);
-	if (aq_bytes_u64(&r) != AQ_TRAILER_MAGIC || !aq_block_at(s, offset, &block) || block.kind != AQ_BLOCK_FOOTER ||
-	    aq_segment_read(s, bytes, sizeof(bytes), offset + AQ_BLOCK_HEADER_BYTES) < 0)
+	if (aq_bytes_u64(&r) != AQ_TRAILER_MAGIC || !aq_block_at(s, offset, &block) || block.kind != AQ_BLOCK_FOOTER)
 		return false;
-	r = aq_bytes_of(bytes, sizeof(bytes));
+	if (s->sealed) { /* its beginning alone can't be decrypted */
+		if (aq_block_load(c, s, &block, buf, why) < 0)
+			return false;
+		r = aq_bytes_of(buf->data, buf->len);
+	} else {
+		if (aq_segment_read(s, bytes, sizeof(bytes), offset + AQ_BLOCK_HEADER_BYTES) < 0)
+			return false;
+		r = aq_bytes_of(bytes, sizeof(bytes));
+	}
 	s->footer_offset = offset;
 	s->has_summary = aq_footer_summary_read(&r, &s->summary) && s->summary.entry_bytes <= AQ_FOOTER_ENTRIES_MAX &&
 			 s->summary.blocks == block.number;
@@ -165,12 +173,16 @@ static int open_segment(struct aq_capture *c, uint32_t index, struct aq_err *err
 	s->bytes = info->bytes = (uint64_t)st.st_size;
 	info->path = s->path;
 	info->min_ns = UINT64_MAX;
-	info->finished = read_summary(s);
+	struct aq_buf buf;
+	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX + 8);
+	int r = aq_segment_unseal(c, index, &buf);
+	info->finished = r == 0 && !s->locked && read_summary(c, s, &buf);
+	aq_buf_release(&buf);
 	if (index >= SEGMENTS_OPEN) {
 		close(s->fd);
 		s->fd = -1;
 	}
-	return 0;
+	return r < 0 ? aq_err_set(err, r, "'%s': out of memory", s->path) : 0;
 }
 
 static bool is_wanted(const struct aq_segment *s, uint64_t from_ns, uint64_t to_ns)
@@ -190,7 +202,9 @@ static int read_segment(struct aq_capture *c, uint32_t index, uint64_t from_ns, 
 	bool wanted = is_wanted(s, from_ns, to_ns);
 	s->recording = index ? c->segments[index - 1].recording : 0; /* until its header or a ledger says */
 	int r = s->has_summary && wanted ? load_entries(c, s, &buf, &entries) : 0;
-	if (r == -EBADMSG || !s->has_summary)
+	if (s->locked)
+		r = aq_segment_read_locked(c, index, &buf);
+	else if (r == -EBADMSG || !s->has_summary)
 		r = read_by_scan(c, index, &buf);
 	else if (r == 0)
 		r = wanted ? read_by_footer(c, index, &entries, &buf) : skim(c, index, &buf);
@@ -383,7 +397,8 @@ static int ask_window(struct aq_capture *c, const struct aq_open_options *option
 		free(c->recordings[i].rows);
 	c->recording_count = 0;
 	c->last_recording = 0;
-	c->info = (struct aq_capture_info){ 0 };
+	c->info = (struct aq_capture_info){ .encrypted = c->info.encrypted, .recipients = c->info.recipients,
+					    .recipient_count = c->info.recipient_count };
 	c->clock_count = 0;
 	c->last_ns = c->whole_ns = 0;
 	c->header_read = false;
@@ -410,6 +425,17 @@ static int open_segments(struct aq_capture *c, char **names, size_t count, const
 	return r;
 }
 
+/* Says whose key would open it. */
+static int say_locked(const struct aq_capture *c, bool keys_given, struct aq_err *err)
+{
+	char text[AQ_FINGERPRINT_TEXT_BYTES] = "?";
+	if (c->info.recipient_count)
+		aq_fingerprint_text(c->info.recipients[0], text);
+	return aq_err_set(err, -ENOKEY, "'%s' is encrypted to key %s%s, and %s", c->path, text,
+			  c->info.recipient_count > 1 ? " and others" : "",
+			  keys_given ? "no key that was given opens it" : "no key was given");
+}
+
 int aq_capture_open_with(const char *path, const struct aq_open_options *options, struct aq_capture **ret_capture,
 			 struct aq_err *err)
 {
@@ -423,6 +449,7 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 		free(c);
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	}
+	c->keys = options ? options->keys : NULL;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->strings_lock, NULL);
 	int r = 0;
@@ -445,6 +472,9 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 	if (r == 0 && !c->header_read && !c->chunk_count && !c->row_count)
 		r = aq_err_set(err, -EBADMSG, "'%s': %s", path,
 			       c->damage_count ? c->damages[0].text : "no segment has a readable header: it is no capture");
+	if (r == 0 && c->info.locked && !(options && options->allow_locked))
+		r = say_locked(c, c->keys && aq_keys_find(c->keys, AQ_KEY_SEAL_SECRET), err);
+	c->keys = NULL;
 	if (r == 0 && aq_capture_take_facts(c) < 0)
 		r = aq_err_set(err, -ENOMEM, "out of memory");
 	if (r < 0) {
@@ -473,6 +503,7 @@ void aq_capture_close(struct aq_capture *c)
 			close(c->segments[i].fd);
 		free(c->segments[i].path);
 		free(c->segments[i].dictionaries);
+		aq_seal_wipe(&c->segments[i].seal);
 	}
 	for (size_t i = 0; i < c->gap_count; i++)
 		free((void *)c->gaps[i].by_event);
@@ -493,6 +524,7 @@ void aq_capture_close(struct aq_capture *c)
 	free(c->rows);
 	free(c->damages);
 	free(c->clocks);
+	free(c->recipients);
 	free(c->path);
 	free(c);
 }

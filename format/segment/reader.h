@@ -13,6 +13,7 @@
 #include "format/segment/event.h"
 
 struct aq_capture;
+struct aq_keys;
 
 struct aq_segment_info {
 	const char *path;               /* borrowed from the capture */
@@ -36,6 +37,11 @@ struct aq_capture_info {
 	bool finished;                  /* none is missing, and each was ended, or the recorder that continued accounts for it */
 	uint32_t recording_count;       /* 1, and one more each time that a recorder continued the capture */
 	bool pointers_kept;
+	bool encrypted;                 /* some segment is */
+	bool locked;                    /* and some segment was opened by no key: nothing but its header is known */
+	uint32_t recipient_count;       /* of the first encrypted segment */
+	const uint8_t (*recipients)[16]; /* fingerprints of their keys, as in key.h */
+	uint64_t locked_blocks, locked_bytes; /* blocks of locked segments, and their payloads as stored */
 	const struct aq_segment_info *segments;
 };
 
@@ -63,8 +69,11 @@ int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq
  * The same with options. window, if there is one, is asked which times matter as soon as totals and clocks are known (the
  * capture it gets can do no more than that): segments that have neither events nor gaps then are not read any further, and
  * their chunks and gaps are not there. It is not asked when a segment is unfinished or damaged: then all are read.
+ * -ENOKEY when it is encrypted and no key opens it. options NULL: none.
  */
 struct aq_open_options {
+	const struct aq_keys *keys;     /* secret sealing keys among them open encrypted segments; borrowed, NULL: none */
+	bool allow_locked;              /* without a fitting key: open all the same, to show or verify what needs none */
 	int (*window)(void *user, const struct aq_capture *c, uint64_t *ret_from_ns, uint64_t *ret_to_ns, struct aq_err *err);
 	void *user;
 };
@@ -119,10 +128,12 @@ void aq_chunk_free(struct aq_chunk *chunk);
 /* Adds the events of a chunk to by_id[AQ_EVENT_ID_MAX]; faster than loading their ids. Errors as those of aq_chunk_load. */
 int aq_chunk_count(struct aq_capture *c, uint32_t index, uint64_t *by_id, struct aq_err *err);
 
-/* Checks everything: structure, checksums, decodes every event, counts by cpu and class against the ledger. */
+/* Checks everything: structure, checksums, decodes every event, counts by cpu and class against the ledger. Of locked
+ * segments structure and checksums only. */
 struct aq_verify_result {
 	uint64_t events, chunks, damages;
 	bool finished;
+	bool locked;                    /* contents and ledger could not be checked: no key */
 	/* produced == stored + lost + policy in every row, and stored as counted here. Of a recording that another one
 	 * continued: at least so many produced, and at least those stored; the gap between the two has no count. */
 	bool ledger_balances;

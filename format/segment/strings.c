@@ -93,12 +93,17 @@ static int take(struct aq_strings *s, const struct aq_dictionary_ref *ref, struc
 }
 
 /* Which generation a block belongs to, read without its checksum: who trusts it loads the block, which checks. */
-static bool peek(const struct aq_segment *seg, struct aq_dictionary_ref *ref)
+static bool peek(struct aq_capture *c, const struct aq_segment *seg, struct aq_dictionary_ref *ref, struct aq_buf *buf)
 {
 	uint8_t head[DICTIONARY_HEAD_BYTES];
+	char why[128];
 	if (ref->peeked)
 		return true;
-	if (ref->block.payload_bytes < sizeof(head) ||
+	if (seg->sealed) { /* its beginning alone can't be decrypted */
+		if (aq_block_load(c, seg, &ref->block, buf, why) < 0 || buf->len < sizeof(head))
+			return false;
+		memcpy(head, buf->data, sizeof(head));
+	} else if (ref->block.payload_bytes < sizeof(head) ||
 	    aq_segment_read(seg, head, sizeof(head), ref->block.offset + AQ_BLOCK_HEADER_BYTES) < 0)
 		return false;
 	struct aq_bytes r = aq_bytes_of(head, sizeof(head));
@@ -155,7 +160,7 @@ static int load(struct aq_capture *c, uint32_t segment, uint32_t generation, str
 	for (size_t i = 0; r == 0 && i < seg->dictionary_count; i++) {
 		struct aq_dictionary_ref *ref = &seg->dictionaries[i];
 		char why[128] = "its contents are senseless";
-		if (!peek(seg, ref)) {
+		if (!peek(c, seg, ref, &buf)) {
 			hole = true;
 			continue;
 		}

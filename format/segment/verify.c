@@ -43,7 +43,7 @@ static int walk_take(void *user, const struct aq_block *block)
 {
 	struct walk *w = user;
 	char why[128];
-	int r = aq_block_load(w->capture, w->segment, block, w->buf, why);
+	int r = (w->segment->locked ? aq_block_load_stored : aq_block_load)(w->capture, w->segment, block, w->buf, why);
 	if (r == -EBADMSG)
 		aq_capture_damage(w->capture, w->segment, block->offset, AQ_BLOCK_HEADER_BYTES + block->payload_bytes, 1, 0,
 				  "block %llu: %s", (unsigned long long)block->number, why);
@@ -113,7 +113,7 @@ static int count_recording(struct count *n, uint32_t number, struct aq_err *err)
 int aq_capture_verify(struct aq_capture *c, struct aq_verify_result *ret_result,
 		      void (*progress)(void *user, uint64_t done, uint64_t total), void *user, struct aq_err *err)
 {
-	struct count n = { .capture = c, .res = { .finished = c->info.finished, .ledger_balances = c->row_count > 0 },
+	struct count n = { .capture = c, .res = { .finished = c->info.finished, .locked = c->info.locked, .ledger_balances = c->row_count > 0 },
 			   .stored = calloc(4096, sizeof(*n.stored)), .progress = progress, .user = user };
 	int r = n.stored ? 0 : aq_err_set(err, -ENOMEM, "out of memory");
 	if (!c->row_count)
@@ -136,6 +136,8 @@ int aq_capture_verify(struct aq_capture *c, struct aq_verify_result *ret_result,
 	for (size_t i = 0; i < gap_count; i++)
 		n.res.unknown_gaps += gaps[i].count == AQ_GAP_COUNT_UNKNOWN;
 	n.res.damages = c->damage_count;
+	if (n.res.locked)
+		snprintf(n.res.ledger_text, sizeof(n.res.ledger_text), "it is encrypted, and no key opens it");
 	*ret_result = n.res;
 	return 0;
 }

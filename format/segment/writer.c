@@ -20,6 +20,7 @@
 #include "format/segment/builder.h"
 #include "format/segment/evidence.h"
 #include "format/segment/manifest.h"
+#include "format/segment/seal.h"
 
 enum {
 	DEFAULT_CHUNK_EVENTS = 65536,
@@ -66,6 +67,8 @@ struct aq_capture_writer {
 	struct aq_manifest_writer manifest;
 	struct aq_buf statements;      /* signatures of this segment */
 	uint64_t signed_blocks, signed_ns; /* blocks of the segment up to the last signature; when that was, boot time */
+	struct aq_keys recipients;
+	struct aq_seal *seal; /* the open segment's, in memory that is neither swapped nor dumped; NULL: not encrypted */
 	struct aq_err failure;
 	bool closed;
 };
@@ -173,12 +176,21 @@ static int append_block(struct aq_capture_writer *w, enum aq_block_kind kind, un
 {
 	struct aq_block block = {
 		.kind = (uint16_t)kind,
-		.flags = (uint16_t)flags | (kind == AQ_BLOCK_SEGMENT || kind == AQ_BLOCK_DICTIONARY || kind == AQ_BLOCK_CHUNK ? AQ_BLOCKF_REQUIRED : 0),
+		.flags = (uint16_t)flags | (kind == AQ_BLOCK_SEGMENT || kind == AQ_BLOCK_DICTIONARY || kind == AQ_BLOCK_CHUNK || kind == AQ_BLOCK_FACTS ? AQ_BLOCKF_REQUIRED : 0),
 		.number = w->block_number,
 	};
 	if (buf->failed)
 		return out_of_memory(w, err);
+	bool sealed = w->seal && aq_kind_is_sealed(block.kind);
+	if (sealed && !aq_buf_reserve(buf, AQ_SEAL_TAG_BYTES))
+		return out_of_memory(w, err);
+	if (sealed) {
+		buf->len += AQ_SEAL_TAG_BYTES;
+		block.flags |= AQ_BLOCKF_ENCRYPTED;
+	}
 	block.payload_bytes = buf->len - AQ_BLOCK_HEADER_BYTES;
+	if (sealed) /* all that follows is about the bytes as they are stored */
+		aq_seal_encrypt(w->seal, &block, buf->data + AQ_BLOCK_HEADER_BYTES);
 	if (!w->options.unchecked)
 		block.payload_hash = XXH3_64bits(buf->data + AQ_BLOCK_HEADER_BYTES, block.payload_bytes);
 	aq_buf_pad8(buf);
@@ -209,41 +221,91 @@ static void begin_block(struct aq_buf *buf)
 	aq_buf_put(buf, header, sizeof(header));
 }
 
-static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
+/* What a header tells of the recorded host and the recording; facts more follow. */
+static void put_facts(const struct aq_capture_writer *w, struct aq_buf *b, uint32_t more)
 {
-	const struct aq_capture_meta *m = &w->meta;
-	struct aq_buf *b = &w->payload;
-	begin_block(b);
-	aq_buf_put_u32(b, AQ_FORMAT_VERSION);
-	aq_buf_put_u32(b, 0); /* compatible features */
-	aq_buf_put_u32(b, 0); /* incompatible features */
-	aq_buf_put_u32(b, w->options.keep_pointers ? AQ_SEGMENTF_POINTERS : 0);
-	aq_buf_put(b, m->capture_id, sizeof(m->capture_id));
-	aq_buf_put_u64(b, w->segment_number);
-	aq_buf_put_u64(b, m->start_boot_ns);
-	aq_buf_put_u64(b, m->start_real_ns);
-	aq_buf_put_u32(b, m->cpu_count);
-	aq_buf_put_u32(b, m->clock_ticks);
-	aq_buf_put_u32(b, m->page_size);
+	aq_buf_put_u32(b, w->meta.cpu_count);
+	aq_buf_put_u32(b, w->meta.clock_ticks);
+	aq_buf_put_u32(b, w->meta.page_size);
 	aq_buf_put_u32(b, w->options.time_resolution_ns ? w->options.time_resolution_ns : 1);
-	aq_buf_put_u32(b, AQ_FACT_COUNT + (w->recording > 0)); /* those with a text, and the chain */
+	aq_buf_put_u32(b, AQ_FACT_COUNT - 1 + more);
 	for (unsigned key = 1; key < AQ_FACT_COUNT; key++) {
 		uint32_t len = (uint32_t)strlen(w->strings[key]);
 		aq_buf_put_u32(b, key);
 		aq_buf_put_u32(b, len);
 		aq_buf_put(b, w->strings[key], len);
 	}
-	if (w->recording) {
-		char text[16];
-		uint32_t len = (uint32_t)snprintf(text, sizeof(text), "%u", w->recording);
-		aq_buf_put_u32(b, AQ_FACT_RECORDING);
-		aq_buf_put_u32(b, len);
-		aq_buf_put(b, text, len);
-	}
+}
+
+/* Those facts that show in any case. */
+static uint32_t open_facts(const struct aq_capture_writer *w)
+{
+	return w->recording ? 2 : 1;
+}
+
+static void put_open_facts(const struct aq_capture_writer *w, struct aq_buf *b)
+{
+	char text[16];
 	aq_buf_put_u32(b, AQ_FACT_CHAIN);
 	aq_buf_put_u32(b, AQ_CHAIN_BYTES);
 	aq_buf_put(b, w->chain, AQ_CHAIN_BYTES);
+	if (!w->recording)
+		return;
+	uint32_t len = (uint32_t)snprintf(text, sizeof(text), "%u", w->recording);
+	aq_buf_put_u32(b, AQ_FACT_RECORDING);
+	aq_buf_put_u32(b, len);
+	aq_buf_put(b, text, len);
+}
+
+/* In their place in an encrypted segment's header: who can open it. */
+static int put_recipients(const struct aq_capture_writer *w, struct aq_buf *b)
+{
+	static const uint8_t nothing[16];
+	aq_buf_put(b, nothing, sizeof(nothing)); /* CPUs, ticks, page size, resolution */
+	aq_buf_put_u32(b, 1 + open_facts(w));
+	aq_buf_put_u32(b, AQ_FACT_RECIPIENTS);
+	aq_buf_put_u32(b, (uint32_t)w->recipients.count * AQ_RECIPIENT_BYTES);
+	return aq_seal_put_recipients(w->seal, &w->recipients, b);
+}
+
+static int write_facts_block(struct aq_capture_writer *w, uint32_t flags, struct aq_err *err)
+{
+	begin_block(&w->payload);
+	aq_buf_put_u32(&w->payload, flags);
+	put_facts(w, &w->payload, 0);
+	return append_block(w, AQ_BLOCK_FACTS, 0, &w->payload, NULL, err);
+}
+
+static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
+{
+	const struct aq_capture_meta *m = &w->meta;
+	struct aq_buf *b = &w->payload;
+	uint32_t flags = w->options.keep_pointers ? AQ_SEGMENTF_POINTERS : 0;
+	begin_block(b);
+	aq_buf_put_u32(b, AQ_FORMAT_VERSION);
+	aq_buf_put_u32(b, 0); /* compatible features */
+	aq_buf_put_u32(b, w->seal ? AQ_INCOMPATIBLE_SEALED : 0);
+	aq_buf_put_u32(b, w->seal ? 0 : flags);
+	aq_buf_put(b, m->capture_id, sizeof(m->capture_id));
+	aq_buf_put_u64(b, w->segment_number);
+	aq_buf_put_u64(b, m->start_boot_ns);
+	aq_buf_put_u64(b, m->start_real_ns);
+	if (w->seal)
+		aq_seal_begin(w->seal);
+	if (!w->seal) {
+		put_facts(w, b, open_facts(w));
+	} else if (put_recipients(w, b) < 0) {
+		aq_err_set(&w->failure, -EINVAL, "a key to encrypt to is none that can be used");
+		return fail(w, err);
+	}
+	put_open_facts(w, b);
+	if (b->failed)
+		return out_of_memory(w, err);
+	if (w->seal)
+		aq_seal_bind(w->seal, b->data + AQ_BLOCK_HEADER_BYTES, b->len - AQ_BLOCK_HEADER_BYTES);
 	int r = append_block(w, AQ_BLOCK_SEGMENT, 0, b, NULL, err);
+	if (r == 0 && w->seal)
+		r = write_facts_block(w, flags, err);
 	if (r < 0)
 		return r;
 	mark_whole(w);
@@ -402,6 +464,27 @@ static int open_folder(struct aq_capture_writer *w, struct aq_err *err)
 	return r;
 }
 
+/* Keeps the public sealing keys, each once. */
+static int init_seal(struct aq_capture_writer *w, const struct aq_keys *keys, struct aq_err *err)
+{
+	if (!keys)
+		return 0;
+	for (size_t i = 0; i < keys->count; i++) {
+		const struct aq_key *key = &keys->key[i];
+		bool wanted = key->kind == AQ_KEY_SEAL_PUBLIC;
+		for (size_t k = 0; k < w->recipients.count && wanted; k++)
+			wanted = memcmp(w->recipients.key[k].bytes, key->bytes, AQ_KEY_BYTES) != 0;
+		if (wanted)
+			w->recipients.key[w->recipients.count++] = *key;
+	}
+	if (!w->recipients.count)
+		return aq_err_set(err, -EINVAL, "there is no public key to encrypt to");
+	if (sodium_init() < 0)
+		return aq_err_set(err, -ENOSYS, "there is no source of randomness to encrypt with");
+	w->seal = sodium_malloc(sizeof(*w->seal));
+	return w->seal ? 0 : aq_err_set(err, -ENOMEM, "out of memory");
+}
+
 int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, const struct aq_writer_options *options,
 			  struct aq_capture_writer **ret_writer, struct aq_err *err)
 {
@@ -427,6 +510,9 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 		r = aq_err_set(err, -EINVAL, "a time resolution of %u ns is no power of two", resolution);
 	else if (init(w, path, meta) < 0)
 		r = aq_err_set(err, -ENOMEM, "out of memory");
+	else
+		r = init_seal(w, w->options.encrypt_to, err);
+	w->options.encrypt_to = NULL; /* was borrowed */
 	if (r == 0)
 		r = open_folder(w, err);
 	if (r < 0) {
@@ -709,6 +795,8 @@ static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *er
 	if (close(w->fd) < 0 && code == 0)
 		code = -errno;
 	w->fd = -1;
+	if (w->seal)
+		aq_seal_wipe(w->seal);
 	if (sync)
 		fsync(w->dir_fd); /* the name; not every file system can */
 	if (code == 0)
@@ -869,6 +957,7 @@ void aq_capture_writer_free(struct aq_capture_writer *w)
 	aq_buf_release(&w->types);
 	aq_buf_release(&w->footer);
 	aq_buf_release(&w->gaps);
+	sodium_free(w->seal); /* wipes */
 	free(w->rows);
 	free(w->stats);
 	free(w->pending);

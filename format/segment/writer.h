@@ -18,6 +18,7 @@
 
 struct aq_capture_writer;
 struct aq_signer; /* evidence.h */
+struct aq_keys;
 
 /* Facts about the recording that every segment's header carries. All strings borrowed during aq_capture_writer_new. */
 struct aq_capture_meta {
@@ -54,6 +55,7 @@ struct aq_writer_options {
 	uint64_t segment_bytes;        /* a new segment starts beyond this; 0: never */
 	uint64_t segment_age_ns;       /* or beyond this age; 0: never */
 	bool keep_pointers;            /* AQ_TYPE_PTR arguments are kept; default policy drops them (0 on reading) */
+	const struct aq_keys *encrypt_to; /* NULL: not encrypted; else to its public sealing keys. Borrowed during _new */
 	uint32_t time_resolution_ns;   /* 0 or 1: full; else a power of two: times are rounded down to it */
 	struct aq_signer *signer;      /* signs each segment's end and what came since; borrowed until free; NULL: nobody */
 	uint64_t sign_interval_ns;     /* between signatures within a segment, made as blocks are written; 0: 10 s */
@@ -73,7 +75,7 @@ struct aq_writer_options {
  * is continued: its files stay as they are, the next number is begun with the same capture id, and the ledger gets a gap
  * (recorder down, count unknown) from the end of what is known to meta's start. Refused are -EBUSY (a writer lives),
  * -EXDEV (another host, or another boot of this one, whose times can't be compared), -EINVAL (other resolution or
- * pointer policy), -EBADMSG (no capture).
+ * pointer policy), -EBADMSG (no capture). -EINVAL too: encrypt_to has no usable key.
  */
 int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, const struct aq_writer_options *options,
 			  struct aq_capture_writer **ret_writer, struct aq_err *err);
