@@ -39,6 +39,9 @@ static const char help_text[] =
 	"      --zstd-level N    1 to 19 (default: 1)\n"
 	"      --time-resolution NS  round times down to a power of two of nanoseconds (default: 1); 64 saves a third\n"
 	"      --keep-pointers   keep addresses of buffers, which say nothing later\n"
+	"      --sign KEYFILE    sign the capture with a key of `aquila keygen sign`; each signature replaces the key in the\n"
+	"                        file by its next, so that nobody can sign again what was\n"
+	"      --sign-interval T  between signatures, from 1s: what an intruder can still change unnoticed (default: 10s)\n"
 	"\n"
 	"Memory and time\n"
 	"      --ring-memory S   kernel rings, shared out among CPUs and classes (default: 64M)\n"
@@ -65,10 +68,12 @@ static const char help_text[] =
 	"  aquilad --exclude futex,@time --spool 1G    a busy host without its noise\n"
 	"  aquila info web.aquila                      and then: what is in it\n";
 
+#define DEFAULT_SIGN_NS 10000000000ull
+
 enum {
 	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
-	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND,
+	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL,
 };
 
 static const struct option long_options[] = {
@@ -89,6 +94,8 @@ static const struct option long_options[] = {
 	{ "zstd-level", required_argument, NULL, OPT_ZSTD },
 	{ "time-resolution", required_argument, NULL, OPT_RESOLUTION },
 	{ "keep-pointers", no_argument, NULL, OPT_POINTERS },
+	{ "sign", required_argument, NULL, OPT_SIGN },
+	{ "sign-interval", required_argument, NULL, OPT_SIGN_INTERVAL },
 	{ "no-snapshot", no_argument, NULL, OPT_NO_SNAPSHOT },
 	{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
 	{ "priority", required_argument, NULL, OPT_PRIORITY },
@@ -297,9 +304,9 @@ static int number_option(struct aq_config *c, int option, const char *value, str
 
 static int amount_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
 {
-	bool time = option == 'd' || option == OPT_SEGMENT_AGE || option == OPT_FLUSH;
+	bool time = option == 'd' || option == OPT_SEGMENT_AGE || option == OPT_FLUSH || option == OPT_SIGN_INTERVAL;
 	uint64_t *to = option == 'd' ? &c->duration_ns : option == OPT_SEGMENT_AGE ? &c->segment_age_ns :
-		       option == OPT_FLUSH ? &c->flush_ns : option == OPT_RING_MEMORY ? &c->ring_bytes :
+		       option == OPT_FLUSH ? &c->flush_ns : option == OPT_SIGN_INTERVAL ? &c->sign_ns : option == OPT_RING_MEMORY ? &c->ring_bytes :
 		       option == OPT_SPOOL ? &c->spool_bytes : &c->segment_bytes;
 
 	if (time ? aq_parse_duration(value, to) < 0 : aq_parse_size(value, to) < 0)
@@ -307,6 +314,8 @@ static int amount_option(struct aq_config *c, int option, const char *value, str
 						       "'%s' is no size; 64M and 1.5G are", value);
 	if (option == 'd' && c->duration_ns == 0)
 		return aq_err_set(err, -EINVAL, "--duration must be more than 0");
+	if (option == OPT_SIGN_INTERVAL && c->sign_ns < 1000000000)
+		return aq_err_set(err, -EINVAL, "--sign-interval takes 1s or more, not '%s'", value);
 	if ((option == OPT_RING_MEMORY || option == OPT_SPOOL) && (*to < (1u << 20) || *to > 1ull << 40))
 		return aq_err_set(err, -EINVAL, "'%s' is no sensible amount of memory; 1M to 1T is", value);
 	return 0;
@@ -345,6 +354,9 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 	case OPT_APPEND:
 		c->append = true;
 		return 0;
+	case OPT_SIGN:
+		c->sign = value;
+		return 0;
 	case OPT_POINTERS:
 		c->keep_pointers = true;
 		return 0;
@@ -381,6 +393,7 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 		.spool_bytes = 256u << 20,
 		.segment_bytes = 256ull << 20,
 		.flush_ns = 1000000000,
+		.sign_ns = DEFAULT_SIGN_NS,
 		.zstd_level = 1,
 		.time_resolution_ns = 1,
 	};
@@ -410,6 +423,8 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 		return aq_err_set(err, -EINVAL, "--exit-status command needs a command");
 	if (c->append && c->output[0] == '\0')
 		return aq_err_set(err, -EINVAL, "--append needs the folder of a capture: -o DIR");
+	if (c->sign == NULL && c->sign_ns != DEFAULT_SIGN_NS)
+		return aq_err_set(err, -EINVAL, "--sign-interval needs --sign KEYFILE");
 	r = apply_filters(c, err);
 	if (r == 0 && c->output[0] == '\0')
 		r = default_output(c, err);

@@ -26,6 +26,8 @@ struct aq_config {
 	uint64_t duration_ns;          /* 0: until stopped */
 	uint64_t ring_bytes, spool_bytes, segment_bytes, segment_age_ns;
 	uint64_t flush_ns;             /* 0: only full chunks */
+	const char *sign;              /* file of the signing key, borrowed from argv; NULL: nobody signs */
+	uint64_t sign_ns;              /* between signatures */
 	int zstd_level;
 	uint32_t time_resolution_ns;
 	int priority;

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "format/segment/evidence.h"
 #include "recorder/calls.h"
 #include "recorder/command.h"
 #include "recorder/meta.h"
@@ -40,6 +41,7 @@ struct session {
 	struct aq_command command;
 	struct aq_source *src;
 	struct aq_capture_writer *writer;
+	struct aq_signer *signer;
 	struct aq_pipeline *pipeline;
 	bool folder_made, command_runs, stop;
 	int signal_fd, failed_fd;
@@ -81,6 +83,8 @@ static int check_first(struct session *s)
 			   s->config->output);
 		return say(s, EXIT_ERROR);
 	}
+	if (s->config->sign != NULL && aq_signer_new(s->config->sign, &s->signer, &s->err) < 0)
+		return say(s, EXIT_ERROR);
 	aq_probe_run(&s->probe);
 	obstacle = aq_probe_obstacle(&s->probe);
 	if (obstacle != NULL) {
@@ -192,6 +196,8 @@ static int open_capture(struct session *s)
 		/* what is vital must not wait for a big chunk to be encoded */
 		.chunk_events = s->config->sync == AQ_SYNC_VITAL ? CHUNK_EVENTS_VITAL : 0,
 		.chunk_string_bytes = s->config->sync == AQ_SYNC_VITAL ? CHUNK_STRINGS_VITAL : 0,
+		.signer = s->signer,
+		.sign_interval_ns = s->config->sign_ns,
 		.on_segment = on_segment,
 		.on_lost = on_lost,
 		.user = s,
@@ -208,13 +214,19 @@ static int open_capture(struct session *s)
 	return r;
 }
 
+/* What waits in an open chunk can't be signed. */
+static uint64_t flush_ns(const struct aq_config *c)
+{
+	return c->sign != NULL && (c->flush_ns == 0 || c->flush_ns > c->sign_ns) ? c->sign_ns : c->flush_ns;
+}
+
 static int start_pipeline(struct session *s)
 {
 	const struct aq_pipeline_options options = {
 		.class_of_event = s->class_of_event,
 		.start_ns = s->start_boot_ns,
 		.spool_bytes = (size_t)s->config->spool_bytes,
-		.flush_ns = s->config->flush_ns,
+		.flush_ns = flush_ns(s->config),
 		.priority = s->config->priority,
 		.snapshot = s->config->no_snapshot ? NULL : take_snapshot,
 		.snapshot_user = s,
@@ -329,10 +341,26 @@ static void remove_capture(const struct session *s)
 	(void)rmdir(s->config->output);
 }
 
+/* False when a signature could not be made. */
+static bool tell_signatures(const struct session *s)
+{
+	const struct aq_writer_stats *stats = aq_capture_writer_stats(s->writer);
+
+	if (s->signer == NULL)
+		return true;
+	if (!s->config->quiet)
+		fprintf(stderr, "signed: %llu times, the key goes on with epoch %llu\n", (unsigned long long)stats->signatures,
+			(unsigned long long)aq_signer_epoch(s->signer));
+	if (stats->signatures_failed > 0)
+		fprintf(stderr, "aquilad: %llu signatures could not be made: %s\n", (unsigned long long)stats->signatures_failed,
+			stats->signature_failure);
+	return stats->signatures_failed == 0;
+}
+
 static int finish(struct session *s)
 {
 	struct aq_pipeline_result result;
-	bool not_begun = s->err.code != 0; /* the command could not be executed, or rights not be given up */
+	bool all_signed, not_begun = s->err.code != 0; /* the command could not be executed, or rights not be given up */
 	struct aq_err err = { 0 };
 	int r = aq_pipeline_finish(s->pipeline, &result, &err), status;
 
@@ -352,11 +380,12 @@ static int finish(struct session *s)
 			.have_command = s->command.ended,
 			.command_status = s->command.exit_status,
 		});
+	all_signed = tell_signatures(s);
 	if (r < 0) {
 		s->err = err;
 		return say(s, EXIT_ERROR);
 	}
-	status = aq_summary_complete(&result) ? EXIT_COMPLETE : EXIT_INCOMPLETE;
+	status = aq_summary_complete(&result) && all_signed ? EXIT_COMPLETE : EXIT_INCOMPLETE;
 	return s->config->exit_with_command && s->command.ended ? s->command.exit_status : status;
 }
 
@@ -400,6 +429,7 @@ int aq_session_run(const struct aq_config *config, int argc, char *const argv[])
 		status = record(s);
 	aq_pipeline_free(s->pipeline);
 	aq_capture_writer_free(s->writer);
+	aq_signer_free(s->signer);
 	aq_source_free(s->src);
 	aq_command_release(&s->command);
 	if (s->signal_fd >= 0)

@@ -54,6 +54,8 @@ struct aq_check {
 	uint64_t next_epoch;
 	uint8_t next_key[AQ_KEY_BYTES];
 	uint32_t last_flags;           /* of the last statement */
+	bool hurt_since;               /* something is damaged since the last statement: it may have been one */
+	uint64_t signed_segment;       /* of the last statement */
 	const struct aq_carried *pending; /* fits, and may be what the next signature follows */
 	size_t waiting;                /* findings from here on wait for the signature after them */
 };
@@ -69,8 +71,8 @@ void aq_check_manifest_release(struct aq_loaded_manifest *m);
 const struct aq_manifest_ref *aq_check_manifest_find(const struct aq_check *c, uint64_t segment);
 /* Segments that are not there: the keys and the chain go on through what the manifest kept of them. */
 void aq_check_removed(struct aq_check *c, uint64_t first, uint64_t last, const char *beside);
-/* A signature in a segment, with c->value the chain before it. */
-void aq_check_statement(struct aq_check *c, const uint8_t *bytes, const struct aq_block *block);
+/* A signature in a segment, with c->value the chain before it. It may lie in c->buf, which is used. */
+void aq_check_statement(struct aq_check *c, const uint8_t *loaded, const struct aq_block *block);
 /* Statements of the manifest that sign the block which was just passed. */
 void aq_check_carried(struct aq_check *c, const struct aq_block *block);
 /* After the last segment. */

@@ -162,7 +162,11 @@ static void link_key(struct aq_check *c, const struct aq_statement *st, const ch
 	bool follows = c->linked && st->epoch == c->next_epoch && memcmp(st->public_key, c->next_key, AQ_KEY_BYTES) == 0;
 	if (c->linked && !follows) {
 		c->trust = false;
-		if (st->epoch > c->next_epoch)
+		if (st->epoch > c->next_epoch && c->hurt_since)
+			aq_found(c, AQ_FINDING_DAMAGED, file, offset,
+				 "the signatures of epochs %" PRIu64 " to %" PRIu64 " are damaged: the key can't be followed over them",
+				 c->next_epoch, st->epoch - 1);
+		else if (st->epoch > c->next_epoch)
 			aq_found(c, AQ_FINDING_ALTERED, file, offset,
 				 "the signatures of epochs %" PRIu64 " to %" PRIu64 " are missing before this one",
 				 c->next_epoch, st->epoch - 1);
@@ -177,6 +181,8 @@ static void link_key(struct aq_check *c, const struct aq_statement *st, const ch
 		memcpy(e->public_key, st->public_key, AQ_KEY_BYTES);
 	}
 	c->linked = true;
+	c->hurt_since = false;
+	c->signed_segment = st->segment;
 	c->next_epoch = st->epoch + 1;
 	memcpy(c->next_key, st->next_key, AQ_KEY_BYTES);
 	e->last_epoch = st->epoch;
@@ -198,10 +204,40 @@ static void signed_up_to(struct aq_check *c, const struct aq_statement *st)
 	c->last_flags = st->flags;
 }
 
+/* Signature blocks that are damaged: the manifest has copies of those of closed segments. */
+static void bridge_damage(struct aq_check *c, uint64_t epoch)
+{
+	uint8_t header[AQ_BLOCK_HEADER_BYTES];
+	struct aq_manifest_entry entry;
+	struct aq_statement st;
+	for (size_t i = 0; i < c->manifest.entry_count; i++) {
+		const struct aq_manifest_ref *ref = &c->manifest.entries[i];
+		bool whole = false;
+		if (ref->entry.segment < c->signed_segment || ref->entry.segment > c->segment_number ||
+		    !aq_check_load(c, &c->manifest.file, &ref->block, header, &whole) || !whole)
+			continue;
+		struct aq_bytes r = aq_bytes_of(c->buf.data, c->buf.len);
+		aq_bytes_take(&r, 8);
+		if (!aq_manifest_read_entry(&r, &entry))
+			continue;
+		for (uint32_t k = 0; k < entry.statement_count; k++) {
+			const uint8_t *bytes = entry.statements + (size_t)k * AQ_STATEMENT_BYTES;
+			aq_statement_read(bytes, &st);
+			bool follows = !c->linked || (st.epoch == c->next_epoch && memcmp(st.public_key, c->next_key, AQ_KEY_BYTES) == 0);
+			if (!follows || st.epoch >= epoch || memcmp(st.capture_id, c->capture_id, 16) != 0 || !aq_statement_is_genuine(bytes))
+				continue;
+			link_key(c, &st, c->manifest.file.path, ref->block.offset);
+			c->hurt_since = true; /* until the statement that stands in the segment */
+		}
+	}
+}
+
 /* A statement of the recording before this one, or one that a killed recorder could not write, comes before st. */
 static void bridge(struct aq_check *c, const struct aq_statement *st)
 {
 	struct aq_statement before;
+	if (c->hurt_since && (!c->linked || st->epoch > c->next_epoch))
+		bridge_damage(c, st->epoch);
 	if (c->linked && c->pending) {
 		aq_statement_read(c->pending->bytes, &before);
 		if (before.epoch == c->next_epoch && memcmp(before.next_key, st->public_key, AQ_KEY_BYTES) == 0) {
@@ -220,10 +256,12 @@ static void bridge(struct aq_check *c, const struct aq_statement *st)
 	}
 }
 
-void aq_check_statement(struct aq_check *c, const uint8_t *bytes, const struct aq_block *block)
+void aq_check_statement(struct aq_check *c, const uint8_t *loaded, const struct aq_block *block)
 {
+	uint8_t bytes[AQ_STATEMENT_BYTES]; /* what was loaded gives way to other blocks */
 	const char *file = c->segment->path;
 	struct aq_statement st;
+	memcpy(bytes, loaded, sizeof(bytes));
 	aq_statement_read(bytes, &st);
 	if (!aq_statement_is_genuine(bytes)) {
 		aq_found(c, AQ_FINDING_ALTERED, file, block->offset, "the signature of epoch %" PRIu64 " is not genuine", st.epoch);

@@ -148,7 +148,7 @@ static int take_block(void *user, const struct aq_block *block)
 		return 0;
 	if (!aq_check_load(c, c->segment, block, header, &whole)) {
 		c->known = false;
-		c->hurt = c->torn = true;
+		c->hurt = c->torn = c->hurt_since = true;
 		return c->out_of_memory ? -ENOMEM : 0;
 	}
 	c->e->blocks++;
@@ -172,6 +172,7 @@ static int take_block(void *user, const struct aq_block *block)
 	c->next_block = block->number + 1;
 	aq_chain_next(c->value, header, c->buf.data, c->buf.len, value);
 	if (!whole) { /* whoever reads names it; here it must not pass for intent */
+		c->hurt_since = true;
 		aq_found(c, AQ_FINDING_DAMAGED, c->segment->path, block->offset, "block %llu: its checksum is wrong",
 			 (unsigned long long)block->number);
 	} else if (c->known && memcmp(value, room, sizeof(value)) != 0) {
@@ -201,7 +202,7 @@ static void take_damage(void *user, uint64_t offset, uint64_t bytes, const char 
 	(void)offset;
 	(void)text; /* aq_capture_verify tells it */
 	if (bytes && !c->foreign)
-		c->hurt = c->torn = true;
+		c->hurt = c->torn = c->hurt_since = true;
 }
 
 /* What the manifest says of a segment that is there. */

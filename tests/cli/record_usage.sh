@@ -38,6 +38,17 @@ expect 127 "'no-such-command': command not found" -o x.aquila -- no-such-command
 expect 127 "'./missing': command not found" -o x.aquila -- ./missing
 expect 126 "'/etc/passwd': the command can't be executed" -o x.aquila -- /etc/passwd
 
+expect 2 "--sign-interval needs --sign" --sign-interval 5s
+expect 1 "there is no such key file" -o x.aquila --sign missing.key
+"$AQ_BIN/aquila" keygen sign -o host.key >out 2>err || fail "keygen"
+expect 1 "holds no secret key for signing" -o x.aquila --sign host.key.pub
+ln -s host.key link.key
+expect 1 "must be a file with this one name" -o x.aquila --sign link.key
+mkdir shared && cp -p host.key shared/ && chmod 777 shared
+expect 1 "must belong to the user that signs" -o x.aquila --sign shared/host.key
+chmod 644 host.key
+expect 1 "chmod 600" -o x.aquila --sign host.key
+
 mkdir there
 "$aquilad" -o there -d 1 >out 2>err && fail "an existing folder was taken"
 grep -q "'there' exists already; .*--append" err || fail "an existing folder: said '$(cat err)'"

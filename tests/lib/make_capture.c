@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * make_capture DIR: writes small captures that are the same every time, for the command line's tests.
+ * make_capture DIR [KEYFILE]: writes small captures that are the same every time, for the command line's tests.
  *
  *   whole.aquila      a shell, programs with hostile arguments, files, a socket, a reused pid; nothing is missing
  *   gaps.aquila       the same with events lost in full rings, a filter's policy and a lost text
  *   damaged.aquila    whole.aquila with one byte changed in its second chunk
  *   truncated.aquila  whole.aquila cut in the middle of a block
+ *
+ * With KEYFILE only signed.aquila: the same story in several segments, with a signature after each chunk.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/segment/evidence.h"
 #include "format/segment/writer.h"
 
 #define START_BOOT_NS 1000000000000ull
@@ -225,9 +230,9 @@ static int close_books(struct story *s, bool with_gaps)
 					    s->now_ns - START_BOOT_NS + START_REAL_NS, &s->err);
 }
 
-static int write_capture(const char *path, bool with_gaps)
+static int write_capture(const char *path, bool with_gaps, struct aq_signer *signer)
 {
-	const struct aq_capture_meta meta = {
+	struct aq_capture_meta meta = {
 		.host = "fixture",
 		.kernel_release = "6.18.0-test",
 		.kernel_version = "#1 SMP",
@@ -244,9 +249,16 @@ static int write_capture(const char *path, bool with_gaps)
 		.clock_ticks = 100,
 		.page_size = 4096,
 	};
-	const struct aq_writer_options options = { .chunk_events = 32 };
+	const struct aq_writer_options options = { .chunk_events = signer != NULL ? 8 : 32,
+						   .segment_age_ns = signer != NULL ? 40 * MS : 0,
+						   .signer = signer,
+						   .sign_interval_ns = 1 };
 	struct story s = { .now_ns = START_BOOT_NS + 1 * MS };
-	int r = aq_capture_writer_new(path, &meta, &options, &s.w, &s.err);
+	int r;
+
+	if (signer != NULL) /* each is another recording */
+		memcpy(meta.capture_id, aq_signer_public_key(signer), sizeof(meta.capture_id));
+	r = aq_capture_writer_new(path, &meta, &options, &s.w, &s.err);
 
 	if (r == 0) {
 		for (size_t i = 0; r == 0 && with_gaps && i < sizeof(gaps) / sizeof(gaps[0]); i++)
@@ -315,13 +327,35 @@ static int copy_broken(const char *from, const char *folder, unsigned percent)
 	return ok ? 0 : -EIO;
 }
 
+static int write_signed(const char *path, const char *key)
+{
+	struct aq_signer *signer = NULL;
+	struct aq_err err = { 0 };
+	int r = aq_signer_new(key, &signer, &err);
+
+	if (r < 0)
+		fprintf(stderr, "make_capture: %s\n", err.text);
+	else
+		r = write_capture(path, false, signer);
+	aq_signer_free(signer);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2 || (mkdir(argv[1], 0700) < 0 && errno != EEXIST) || chdir(argv[1]) < 0) {
-		fprintf(stderr, "usage: make_capture DIR\n");
+	char key[PATH_MAX] = "";
+
+	if (argc == 3 && realpath(argv[2], key) == NULL) {
+		fprintf(stderr, "make_capture: '%s': %s\n", argv[2], strerror(errno));
+		return 1;
+	}
+	if (argc < 2 || argc > 3 || (mkdir(argv[1], 0700) < 0 && errno != EEXIST) || chdir(argv[1]) < 0) {
+		fprintf(stderr, "usage: make_capture DIR [KEYFILE]\n");
 		return 2;
 	}
-	if (write_capture("whole.aquila", false) < 0 || write_capture("gaps.aquila", true) < 0)
+	if (argc == 3)
+		return write_signed("signed.aquila", key) < 0;
+	if (write_capture("whole.aquila", false, NULL) < 0 || write_capture("gaps.aquila", true, NULL) < 0)
 		return 1;
 	if (copy_broken("whole.aquila", "damaged.aquila", 0) < 0 ||
 	    copy_broken("whole.aquila", "truncated.aquila", 60) < 0) {

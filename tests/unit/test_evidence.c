@@ -368,6 +368,35 @@ AQ_TEST(chance_is_called_damage)
 	check("c", key.public_key);
 	AQ_CHECK_EQ_U64(e.altered, 0);
 	AQ_CHECK(e.trusted && e.ended);
+	f->data[f->block[chunk] + 9] ^= 1;
+	store(f);
+
+	/* any block, signatures too: of those the manifest has copies */
+	for (const char *const *name = (const char *const[]){ "segment-000001.aqs", "segment-000002.aqs", "segment-000003.aqs", NULL };
+	     *name; name++) {
+		f = load("c", *name);
+		for (unsigned i = 0; i < f->blocks; i++) {
+			for (unsigned at_byte = 20; at_byte <= 90; at_byte += 70) {
+				f->data[f->block[i] + at_byte] ^= 1;
+				store(f);
+				check("c", key.public_key);
+				if (e.altered || !e.trusted || (at_byte == 90 && e.damaged != 1))
+					AQ_TEST_FAIL_("byte %u of block %u of %s: %llu altered, %llu damaged, trusted %d: %s", at_byte, i, *name,
+						      (unsigned long long)e.altered, (unsigned long long)e.damaged, e.trusted,
+						      e.finding_count ? e.findings[0].text : "");
+				f->data[f->block[i] + at_byte] ^= 1;
+			}
+		}
+		store(f);
+	}
+	/* without copies the key is lost on the way */
+	AQ_REQUIRE(unlink(at("c/manifest.aqm")) == 0);
+	f = load("c", "segment-000002.aqs");
+	f->data[f->block[find_kind(f, AQ_BLOCK_SIGNATURE, 1)] + 90] ^= 1;
+	store(f);
+	check("c", key.public_key);
+	finding(AQ_FINDING_DAMAGED, "the signatures of epochs 5 to 5 are damaged");
+	AQ_CHECK(!e.trusted);
 	end();
 }
 

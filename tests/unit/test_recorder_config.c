@@ -52,6 +52,21 @@ AQ_TEST(durations_and_sizes)
 	}
 }
 
+AQ_TEST(signing)
+{
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--sign"), S("host.key")), 0);
+	AQ_CHECK_EQ_STR(config.sign, "host.key");
+	AQ_CHECK_EQ_U64(config.sign_ns, 10000000000);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--sign=host.key"), S("--sign-interval"), S("1m")), 0);
+	AQ_CHECK_EQ_U64(config.sign_ns, 60000000000);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--sign-interval=1m")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "needs --sign") != NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--sign=k"), S("--sign-interval=0")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--sign=k"), S("--sign-interval=999ms")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a")), 0);
+	AQ_CHECK(config.sign == NULL);
+}
+
 AQ_TEST(options)
 {
 	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a.aquila/"), S("--duration=10s"), S("--ring-memory"), S("8M"), S("--spool"), S("1G"),
