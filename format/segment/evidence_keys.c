@@ -418,6 +418,6 @@ void aq_check_keys_end(struct aq_check *c, uint64_t first_segment, uint64_t last
 			 st.block, st.segment);
 	}
 	if (c->is_folder && !c->manifest.present)
-		aq_found(c, e->signatures ? AQ_FINDING_ALTERED : AQ_FINDING_NOTE, c->manifest.file.path, 0,
-			 "the manifest was removed");
+		aq_found(c, e->signatures ? AQ_FINDING_ALTERED : AQ_FINDING_NOTE, c->manifest.file.path, 0, "%s",
+			 e->signatures ? "the manifest was removed" : "there is no manifest");
 }

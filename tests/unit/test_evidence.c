@@ -475,7 +475,7 @@ AQ_TEST(an_altered_event_is_between_two_signatures)
 	AQ_REQUIRE(unlink(at("u/manifest.aqm")) == 0);
 	check("u", NULL);
 	finding(AQ_FINDING_ALTERED, "does not follow the one before it");
-	finding(AQ_FINDING_NOTE, "manifest was removed");
+	finding(AQ_FINDING_NOTE, "there is no manifest");
 	end();
 }
 
