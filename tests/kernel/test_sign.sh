@@ -44,7 +44,12 @@ echo "$next" >second.pub
 # killed in the middle: proven up to the last signature; what came after it is told
 setsid "$aquilad" --sign keys/host.key --sign-interval 1s -o b.aquila -q >out 2>err &
 recorder=$!
-sleep 2.7
+inode=$(stat -c %i keys/host.key)
+for _ in $(seq 300); do # until it has signed once, and a little more
+	[ "$(stat -c %i keys/host.key)" = "$inode" ] || break
+	sleep 0.1
+done
+sleep 0.4
 kill -KILL "$recorder"
 wait "$recorder" 2>/dev/null
 verify 3 b.aquila --key second.pub
@@ -57,12 +62,14 @@ echo "$(sed -n 's/.*"next_key":"\([^"]*\)".*/\1/p' out)" >third.pub
 
 # the key can't be replaced any more, as when its disk is full: the recording goes on, and says so
 (
-	sleep 0.7
+	until [ -d c.aquila ]; do sleep 0.05; done
 	chmod 500 keys
 ) &
+locker=$!
 "$aquilad" --sign keys/host.key --sign-interval 1s -o c.aquila -q -d 2500ms >out 2>err
 status=$?
-wait
+kill "$locker" 2>/dev/null
+wait "$locker"
 chmod 700 keys
 [ "$status" = 3 ] || fail "a recording without its signatures ended with $status"
 grep -q "signatures could not be made: 'keys/host.key" err || fail "it does not say why: $(cat err)"
