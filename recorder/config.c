@@ -42,6 +42,8 @@ static const char help_text[] =
 	"      --sign KEYFILE    sign the capture with a key of `aquila keygen sign`; each signature replaces the key in the\n"
 	"                        file by its next, so that nobody can sign again what was\n"
 	"      --sign-interval T  between signatures, from 1s: what an intruder can still change unnoticed (default: 10s)\n"
+	"      --encrypt-to FILE encrypt the capture to the public key in FILE (aquila keygen seal makes it); may be given\n"
+	"                        again: each secret key opens it, and nothing on this host does\n"
 	"\n"
 	"Memory and time\n"
 	"      --ring-memory S   kernel rings, shared out among CPUs and classes (default: 64M)\n"
@@ -73,7 +75,7 @@ static const char help_text[] =
 enum {
 	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
-	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL,
+	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT,
 };
 
 static const struct option long_options[] = {
@@ -93,6 +95,7 @@ static const struct option long_options[] = {
 	{ "flush-interval", required_argument, NULL, OPT_FLUSH },
 	{ "zstd-level", required_argument, NULL, OPT_ZSTD },
 	{ "time-resolution", required_argument, NULL, OPT_RESOLUTION },
+	{ "encrypt-to", required_argument, NULL, OPT_ENCRYPT },
 	{ "keep-pointers", no_argument, NULL, OPT_POINTERS },
 	{ "sign", required_argument, NULL, OPT_SIGN },
 	{ "sign-interval", required_argument, NULL, OPT_SIGN_INTERVAL },
@@ -356,6 +359,11 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 		return 0;
 	case OPT_SIGN:
 		c->sign = value;
+		return 0;
+	case OPT_ENCRYPT:
+		if (c->encrypt_to_count == AQ_ENCRYPT_TO_MAX)
+			return aq_err_set(err, -EINVAL, "--encrypt-to: more than %d files", AQ_ENCRYPT_TO_MAX);
+		c->encrypt_to[c->encrypt_to_count++] = value;
 		return 0;
 	case OPT_POINTERS:
 		c->keep_pointers = true;

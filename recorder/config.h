@@ -20,6 +20,8 @@ enum aq_config_action {
 	AQ_ACTION_PROBE_JSON,
 };
 
+enum { AQ_ENCRYPT_TO_MAX = 64 };
+
 struct aq_config {
 	enum aq_config_action action;
 	char output[4096];
@@ -36,6 +38,8 @@ struct aq_config {
 	bool append;                   /* the folder may be there: continue it */
 	enum aq_sync sync;
 	bool skip[AQ_WIRE_EVENTS];     /* system calls left out by --syscalls and --exclude */
+	const char *encrypt_to[AQ_ENCRYPT_TO_MAX]; /* key files, borrowed from argv */
+	size_t encrypt_to_count;
 	const char *syscalls, *exclude; /* as given, for the capture's own words; borrowed from argv */
 	char *const *command;          /* NULL-terminated, borrowed from argv; NULL: none */
 };

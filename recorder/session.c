@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "format/segment/evidence.h"
+#include "format/segment/key.h"
 #include "recorder/calls.h"
 #include "recorder/command.h"
 #include "recorder/meta.h"
@@ -46,6 +47,7 @@ struct session {
 	bool folder_made, command_runs, stop;
 	int signal_fd, failed_fd;
 	sigset_t old_mask;
+	struct aq_keys recipients; /* public keys to encrypt to */
 	uint32_t snapshots;
 	uint64_t start_boot_ns, start_real_ns, begun_ns;
 	uint8_t class_of_event[AQ_WIRE_EVENTS];
@@ -66,6 +68,29 @@ static int say(const struct session *s, int status)
 	return status;
 }
 
+/* Public keys only: a secret one on the recorded host would open what encryption is to keep from who takes it over. */
+static int load_recipients(struct session *s)
+{
+	for (size_t i = 0; i < s->config->encrypt_to_count; i++) {
+		const char *path = s->config->encrypt_to[i];
+		size_t before = s->recipients.count, found = 0;
+		int r = aq_keys_load(&s->recipients, path, &s->err);
+
+		if (r < 0)
+			return aq_err_prefix(&s->err, "--encrypt-to: ");
+		for (size_t k = before; k < s->recipients.count; k++) {
+			if (s->recipients.key[k].kind == AQ_KEY_SEAL_SECRET)
+				return aq_err_set(&s->err, -EINVAL, "--encrypt-to: '%s' holds a secret key, which does not belong on "
+						  "the recorded host: give the public one", path);
+			found += s->recipients.key[k].kind == AQ_KEY_SEAL_PUBLIC;
+		}
+		if (found == 0)
+			return aq_err_set(&s->err, -EINVAL, "--encrypt-to: '%s' holds no key to encrypt to; aquila keygen seal "
+					  "makes one", path);
+	}
+	return 0;
+}
+
 /* What can be known before anything is touched. */
 static int check_first(struct session *s)
 {
@@ -84,6 +109,8 @@ static int check_first(struct session *s)
 		return say(s, EXIT_ERROR);
 	}
 	if (s->config->sign != NULL && aq_signer_new(s->config->sign, &s->signer, &s->err) < 0)
+		return say(s, EXIT_ERROR);
+	if (load_recipients(s) < 0)
 		return say(s, EXIT_ERROR);
 	aq_probe_run(&s->probe);
 	obstacle = aq_probe_obstacle(&s->probe);
@@ -198,6 +225,7 @@ static int open_capture(struct session *s)
 		.chunk_string_bytes = s->config->sync == AQ_SYNC_VITAL ? CHUNK_STRINGS_VITAL : 0,
 		.signer = s->signer,
 		.sign_interval_ns = s->config->sign_ns,
+		.encrypt_to = s->config->encrypt_to_count > 0 ? &s->recipients : NULL,
 		.on_segment = on_segment,
 		.on_lost = on_lost,
 		.user = s,
@@ -432,6 +460,7 @@ int aq_session_run(const struct aq_config *config, int argc, char *const argv[])
 	aq_signer_free(s->signer);
 	aq_source_free(s->src);
 	aq_command_release(&s->command);
+	aq_keys_wipe(&s->recipients);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 	if (s->failed_fd >= 0)

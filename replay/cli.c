@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "format/base/text.h"
@@ -78,11 +79,46 @@ int aq_check_expressions(const char *command, const char *filter, const char *co
 	return 0;
 }
 
-int aq_open(const struct aq_options *options, struct aq_capture **ret_capture)
+int aq_load_keys(const struct aq_options *options, struct aq_keys *ret_keys)
 {
+	const char *file = getenv("AQUILA_KEY_FILE");
 	struct aq_err err = { 0 };
 
-	return aq_capture_open(options->capture, ret_capture, &err) < 0 ? aq_fail(&err) : 0;
+	ret_keys->count = 0;
+	for (size_t i = 0; i < options->key_file_count; i++)
+		if (aq_keys_load(ret_keys, options->key_files[i], &err) < 0)
+			return aq_fail(&err);
+	if (file == NULL || *file == '\0' || aq_keys_load(ret_keys, file, &err) == 0)
+		return 0;
+	aq_err_prefix(&err, "the environment variable AQUILA_KEY_FILE: ");
+	return aq_fail(&err);
+}
+
+/* Opens with the keys there are; what else `how` says. */
+static int open_how(const struct aq_options *options, struct aq_open_options *how, struct aq_capture **ret_capture)
+{
+	struct aq_keys keys;
+	struct aq_err err = { 0 };
+	int status = aq_load_keys(options, &keys);
+
+	how->keys = &keys;
+	if (status == 0 && aq_capture_open_with(options->capture, how, ret_capture, &err) < 0) {
+		status = aq_fail(&err);
+		if (err.code == -ENOKEY)
+			fputs("Give the secret key with --key FILE, or name its file in AQUILA_KEY_FILE\n", stderr);
+	}
+	aq_keys_wipe(&keys);
+	return status;
+}
+
+int aq_open_with(const struct aq_options *options, bool allow_locked, struct aq_capture **ret_capture)
+{
+	return open_how(options, &(struct aq_open_options){ .allow_locked = allow_locked }, ret_capture);
+}
+
+int aq_open(const struct aq_options *options, struct aq_capture **ret_capture)
+{
+	return aq_open_with(options, false, ret_capture);
 }
 
 /* A little more than what is asked for: with all clocks known, the same time on the wall can be another one on this clock. */
@@ -90,6 +126,7 @@ static int window(void *user, const struct aq_capture *c, uint64_t *ret_from_ns,
 {
 	const uint64_t margin_ns = 60ull * 1000000000;
 	uint64_t from, to;
+
 	if (aq_options_window(user, c, &from, &to, err) < 0)
 		from = to = 0; /* said when the capture is open */
 	*ret_from_ns = from > margin_ns ? from - margin_ns : 0;
@@ -99,10 +136,7 @@ static int window(void *user, const struct aq_capture *c, uint64_t *ret_from_ns,
 
 int aq_open_window(const struct aq_options *options, struct aq_capture **ret_capture)
 {
-	const struct aq_open_options open = { .window = window, .user = (void *)options };
-	struct aq_err err = { 0 };
-
-	return aq_capture_open_with(options->capture, &open, ret_capture, &err) < 0 ? aq_fail(&err) : 0;
+	return open_how(options, &(struct aq_open_options){ .window = window, .user = (void *)options }, ret_capture);
 }
 
 /* What a failed write makes of the exit status. A reader that went away ends this program as it ends any filter. */

@@ -5,6 +5,7 @@
 #ifndef AQ_REPLAY_CLI_H
 #define AQ_REPLAY_CLI_H
 
+#include "format/segment/key.h"
 #include "query/verdict.h"
 #include "replay/options.h"
 #include "replay/output.h"
@@ -33,8 +34,17 @@ int aq_fail_expression(const char *command, const char *text, const struct aq_er
 /* Compiles the filter and the fields only to say well what is wrong. 0, or AQ_EXIT_USAGE after saying so. */
 int aq_check_expressions(const char *command, const char *filter, const char *const *fields, size_t field_count);
 
-/* Opens options->capture; "-" is refused. 0, or an exit status after saying what is wrong. */
-int aq_open(const struct aq_options *options, struct aq_capture **ret_capture);
+/*
+ * The keys of all --key files and of the file that AQUILA_KEY_FILE names, of any kind, each command uses what fits. The
+ * caller wipes the set, whatever comes back: 0, or an exit status after saying what is wrong.
+ */
+int aq_load_keys(const struct aq_options *options, struct aq_keys *ret_keys);
+/*
+ * Opens options->capture with these keys. 0, or an exit status after saying what is wrong; that no key opens an encrypted one
+ * too, unless allow_locked.
+ */
+int aq_open_with(const struct aq_options *options, bool allow_locked, struct aq_capture **ret_capture);
+int aq_open(const struct aq_options *options, struct aq_capture **ret_capture); /* allow_locked false */
 /* The same, for a question about its window alone: of the rest no more than totals is read. */
 int aq_open_window(const struct aq_options *options, struct aq_capture **ret_capture);
 

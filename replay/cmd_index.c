@@ -10,13 +10,16 @@
 #include "replay/cli.h"
 
 static const char help_text[] =
-	"usage: aquila index CAPTURE [--check] [-q]\n"
+	"usage: aquila index CAPTURE [--check] [--key FILE… --plain] [-q]\n"
 	"\n"
 	"Builds index.sqlite in the capture's folder: segments, chunks, gaps, ledger, processes, cgroups,\n"
 	"facts, marks, as tables for any sqlite. Everything in it comes from the segments: it can be deleted\n"
 	"and built again, and no answer of aquila needs it.\n"
 	"\n"
 	"      --check       only say whether there is one and whether it fits the segments\n"
+	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
+	"      --plain       build the index of an encrypted capture all the same: it is not encrypted itself, and\n"
+	"                    whoever has it reads processes, arguments and cgroups in clear\n"
 	"  -q, --quiet       say nothing\n"
 	"\n"
 	"Exit status: 0 built, or with --check there and current; 3 with --check missing or out of date;\n"
@@ -69,13 +72,20 @@ static int index_command(const struct aq_command *command, const struct aq_optio
 {
 	bool progress = isatty(STDERR_FILENO) == 1 && !o->quiet;
 	bool shown = false;
+	struct aq_keys keys;
 	struct aq_err err = { 0 };
 	int r;
 
 	(void)command;
 	if (o->check)
 		return check(o);
-	r = aq_index_build(o->capture, progress ? show_progress : NULL, &shown, &err);
+	if (aq_load_keys(o, &keys) != 0) {
+		aq_keys_wipe(&keys);
+		return AQ_EXIT_ERROR;
+	}
+	r = aq_index_build_with(o->capture, &(struct aq_index_options){ .keys = &keys, .plain = o->plain },
+				progress ? show_progress : NULL, &shown, &err);
+	aq_keys_wipe(&keys);
 	if (shown)
 		fputs("\r\033[K", stderr);
 	return r < 0 ? aq_fail(&err) : say(o, "was built", AQ_EXIT_COMPLETE);
@@ -85,6 +95,6 @@ const struct aq_command aq_cmd_index = {
 	.name = "index",
 	.summary = "build the capture's sqlite catalogue anew",
 	.help = help_text,
-	.options = AQ_OPT_CHECK | AQ_OPT_QUIET,
+	.options = AQ_OPT_CHECK | AQ_OPT_PLAIN | AQ_OPT_KEY | AQ_OPT_QUIET,
 	.run = index_command,
 };

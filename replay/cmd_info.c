@@ -13,12 +13,15 @@
 #include "replay/cli.h"
 
 static const char help_text[] =
-	"usage: aquila info CAPTURE [--format text|json] [-q]\n"
+	"usage: aquila info CAPTURE [--key FILE]… [--format text|json] [-q]\n"
 	"\n"
 	"Host, kernel, time span, size, policy, how many events of which class and type, and a verdict on\n"
-	"completeness.\n"
+	"completeness. Of an encrypted capture without a key: to which keys it is encrypted, and its size.\n"
 	"\n"
-	"Exit status: 0 complete, 3 something was lost, left out or damaged, 1 error, 2 usage.\n"
+	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
+	"\n"
+	"Exit status: 0 complete, 3 something was lost, left out or damaged, or no key opens it, 1 error,\n"
+	"2 usage.\n"
 	"\n"
 	"Examples\n"
 	"  aquila info web.aquila\n"
@@ -178,6 +181,35 @@ static struct aq_ledger_row total(const struct aq_capture *c)
 	return t;
 }
 
+/* To whom it is encrypted; nothing for one that is not. */
+static void put_recipients(struct aq_out *out, const struct aq_capture_info *info)
+{
+	char text[AQ_FINGERPRINT_TEXT_BYTES];
+
+	for (uint32_t i = 0; i < info->recipient_count; i++) {
+		aq_fingerprint_text(info->recipients[i], text);
+		line(out, i == 0 ? "for keys" : "", text);
+	}
+}
+
+static void put_locked_text(struct aq_out *out, const struct aq_capture *c)
+{
+	const struct aq_capture_info *info = aq_capture_info(c);
+	char text[256], size[32], start[AQ_TIME_TEXT_BYTES];
+
+	line(out, "capture", info->path);
+	line(out, "state", "encrypted, and no key opens it: what it holds is unknown");
+	put_recipients(out, info);
+	aq_time_format(info->start_real_ns, start);
+	snprintf(text, sizeof(text), "from %s%s", start,
+		 info->finished ? "" : "; not closed: the recorder is still running or was killed");
+	line(out, "recorded", text);
+	size_text(info->bytes, size, sizeof(size));
+	snprintf(text, sizeof(text), "%" PRIu64 " blocks in %" PRIu32 " segment%s, %s", info->locked_blocks,
+		 info->segment_count, info->segment_count == 1 ? "" : "s", size);
+	line(out, "stored", text);
+}
+
 static void put_text(struct aq_out *out, const struct aq_capture *c, const struct counts *n)
 {
 	const struct aq_capture_info *info = aq_capture_info(c);
@@ -207,6 +239,7 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 	snprintf(text, sizeof(text), "times to %" PRIu32 " ns, pointers %s",
 		 info->time_resolution_ns > 0 ? info->time_resolution_ns : 1, info->pointers_kept ? "kept" : "dropped");
 	line(out, "detail", text);
+	put_recipients(out, info);
 	line(out, "policy", info->policy_json);
 	line(out, "features", info->features_json);
 }
@@ -240,6 +273,38 @@ static void put_json_totals(struct aq_out *out, const struct aq_capture *c)
 		      t.produced, t.stored, t.lost, t.policy, t.degraded);
 }
 
+static void put_json_identity(struct aq_out *out, const struct aq_capture_info *info)
+{
+	char text[AQ_FINGERPRINT_TEXT_BYTES];
+
+	aq_out_puts(out, "{\"path\":");
+	aq_out_json_text(out, info->path);
+	aq_out_puts(out, ",\"capture_id\":\"");
+	for (size_t i = 0; i < sizeof(info->capture_id); i++)
+		aq_out_printf(out, "%02x", info->capture_id[i]);
+	aq_out_printf(out, "\",\"encrypted\":%s,\"locked\":%s,\"recipients\":[", info->encrypted ? "true" : "false",
+		      info->locked ? "true" : "false");
+	for (uint32_t i = 0; i < info->recipient_count; i++) {
+		aq_fingerprint_text(info->recipients[i], text);
+		aq_out_printf(out, "%s\"%s\"", i > 0 ? "," : "", text);
+	}
+	aq_out_puts(out, "]");
+}
+
+static void put_locked_json(struct aq_out *out, const struct aq_capture *c)
+{
+	const struct aq_capture_info *info = aq_capture_info(c);
+	char start[AQ_TIME_TEXT_BYTES];
+
+	aq_time_format(info->start_real_ns, start);
+	put_json_identity(out, info);
+	aq_out_printf(out,
+		      ",\"start\":\"%s\",\"start_boot_ns\":%" PRIu64 ",\"finished\":%s,\"bytes\":%" PRIu64
+		      ",\"segments\":%" PRIu32 ",\"blocks\":%" PRIu64 "}\n",
+		      start, info->start_boot_ns, info->finished ? "true" : "false", info->bytes, info->segment_count,
+		      info->locked_blocks);
+}
+
 static void put_json(struct aq_out *out, const struct aq_capture *c, const struct counts *n, const struct aq_verdict *v)
 {
 	const struct aq_capture_info *info = aq_capture_info(c);
@@ -247,12 +312,7 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 
 	aq_time_format(info->start_real_ns, start);
 	aq_time_format(aq_capture_real_ns(c, info->end_ns), end);
-	aq_out_puts(out, "{\"path\":");
-	aq_out_json_text(out, info->path);
-	aq_out_puts(out, ",\"capture_id\":\"");
-	for (size_t i = 0; i < sizeof(info->capture_id); i++)
-		aq_out_printf(out, "%02x", info->capture_id[i]);
-	aq_out_puts(out, "\"");
+	put_json_identity(out, info);
 	member(out, "host", info->host);
 	member(out, "kernel_release", info->kernel_release);
 	member(out, "kernel_version", info->kernel_version);
@@ -281,6 +341,24 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 	aq_out_puts(out, "}\n");
 }
 
+/* What can be said without a key; it is never all. */
+static int show_locked(const struct aq_capture *c, const struct aq_options *o)
+{
+	struct aq_out out;
+	int status;
+
+	aq_out_init(&out, STDOUT_FILENO, "standard output");
+	if (o->format == AQ_FORMAT_JSON)
+		put_locked_json(&out, c);
+	else
+		put_locked_text(&out, c);
+	status = aq_finish_plain(&out, AQ_EXIT_INCOMPLETE);
+	aq_out_release(&out);
+	if (status != AQ_EXIT_ERROR && !o->quiet)
+		fputs("verdict: incomplete: it is encrypted, and no key opens it\n", stderr);
+	return status;
+}
+
 static int info_command(const struct aq_command *command, const struct aq_options *o)
 {
 	const struct aq_verdict_question question = { .needs_attrs = true };
@@ -296,7 +374,13 @@ static int info_command(const struct aq_command *command, const struct aq_option
 		aq_err_set(&err, -ENOMEM, "out of memory");
 		return aq_fail(&err);
 	}
-	status = aq_open(o, &c);
+	status = aq_open_with(o, true, &c);
+	if (status == 0 && aq_capture_info(c)->locked) {
+		status = show_locked(c, o);
+		aq_capture_close(c);
+		free(n);
+		return status;
+	}
 	if (status == 0 && count(c, n, &err) < 0)
 		status = aq_fail(&err);
 	if (status == 0) {
@@ -318,7 +402,7 @@ const struct aq_command aq_cmd_info = {
 	.name = "info",
 	.summary = "what a capture is, holds, and how complete it is",
 	.help = help_text,
-	.options = AQ_OPT_FORMAT | AQ_OPT_QUIET,
+	.options = AQ_OPT_FORMAT | AQ_OPT_KEY | AQ_OPT_QUIET,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_JSON,
 	.default_format = AQ_FORMAT_TEXT,
 	.run = info_command,

@@ -22,6 +22,7 @@ static const char help_text[] =
 	"                    syscall, reason: what the gaps say; time: every gap in order\n"
 	"      --format F    text, ndjson or csv (default: text)\n"
 	"      --limit N     the first N lines only\n"
+	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
 	"  -q, --quiet       no verdict on stderr\n"
 	"\n"
 	"Exit status: 0 nothing is missing, 3 something is, 1 error, 2 usage.\n"
@@ -374,7 +375,7 @@ const struct aq_command aq_cmd_losses = {
 	.name = "losses",
 	.summary = "what is missing: by class, CPU, system call, reason or time",
 	.help = help_text,
-	.options = AQ_OPT_BY | AQ_OPT_FORMAT | AQ_OPT_LIMIT | AQ_OPT_QUIET,
+	.options = AQ_OPT_BY | AQ_OPT_FORMAT | AQ_OPT_LIMIT | AQ_OPT_KEY | AQ_OPT_QUIET,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_NDJSON | AQ_FORMAT_CSV,
 	.default_format = AQ_FORMAT_TEXT,
 	.run = losses,

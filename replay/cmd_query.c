@@ -28,6 +28,7 @@ static const char help_text[] =
 	"      --count       how many, instead of which\n"
 	"      --by LIST     with --count: how many for each value of these fields, the most frequent first\n"
 	"      --explain     say what has to be read, and stop\n"
+	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
 	"  -q, --quiet       no verdict on stderr\n"
 	"\n"
 	"Filters\n"
@@ -206,7 +207,7 @@ const struct aq_command aq_cmd_query = {
 	.summary = "the events that match a filter, or how many there are",
 	.help = help_text,
 	.options = AQ_OPT_EXPR | AQ_OPT_FROM | AQ_OPT_UNTIL | AQ_OPT_FORMAT | AQ_OPT_LIMIT | AQ_OPT_FIELDS |
-		   AQ_OPT_COUNT | AQ_OPT_BY | AQ_OPT_EXPLAIN | AQ_OPT_GAPS | AQ_OPT_ALL | AQ_OPT_QUIET,
+		   AQ_OPT_COUNT | AQ_OPT_BY | AQ_OPT_EXPLAIN | AQ_OPT_GAPS | AQ_OPT_ALL | AQ_OPT_KEY | AQ_OPT_QUIET,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_NDJSON | AQ_FORMAT_CSV,
 	.default_format = AQ_FORMAT_TEXT,
 	.run = query,

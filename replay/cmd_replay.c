@@ -31,6 +31,7 @@ static const char help_text[] =
 	"      --speed N     1 is as it was (default), 10 ten times faster, 0.5 half as fast, max without waiting\n"
 	"      --to WHERE    - standard output (default), unix:PATH a listening stream socket\n"
 	"      --format F    ndjson, text or strace (default: ndjson)\n"
+	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
 	"  -q, --quiet       no verdict on stderr\n"
 	"\n"
 	"No event comes before its time; events that are late catch up. Ctrl-C ends in good order and says where;\n"
@@ -216,7 +217,7 @@ const struct aq_command aq_cmd_replay = {
 	.summary = "the events again, at their original speed or another",
 	.help = help_text,
 	.options = AQ_OPT_EXPR | AQ_OPT_FROM | AQ_OPT_UNTIL | AQ_OPT_DESTINATION | AQ_OPT_FORMAT | AQ_OPT_LIMIT |
-		   AQ_OPT_GAPS | AQ_OPT_ALL | AQ_OPT_SPEED | AQ_OPT_QUIET,
+		   AQ_OPT_GAPS | AQ_OPT_ALL | AQ_OPT_SPEED | AQ_OPT_KEY | AQ_OPT_QUIET,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_NDJSON | AQ_FORMAT_STRACE,
 	.default_format = AQ_FORMAT_NDJSON,
 	.run = replay,

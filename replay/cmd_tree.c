@@ -26,6 +26,7 @@ static const char help_text[] =
 	"      --to T        the capture) or +5s (after its start)\n"
 	"      --format F    text or json (default: text)\n"
 	"      --limit N     the first N processes only\n"
+	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
 	"  -q, --quiet       no verdict on stderr\n"
 	"\n"
 	"A line: pid, command line, (user id, start, life time, how it ended). Further programs of one\n"
@@ -375,7 +376,7 @@ const struct aq_command aq_cmd_tree = {
 	.summary = "who started whom, with what, and how it ended",
 	.help = help_text,
 	.options = AQ_OPT_EXPR | AQ_OPT_PID | AQ_OPT_RECORDED | AQ_OPT_FROM | AQ_OPT_UNTIL | AQ_OPT_FORMAT |
-		   AQ_OPT_LIMIT | AQ_OPT_QUIET,
+		   AQ_OPT_LIMIT | AQ_OPT_KEY | AQ_OPT_QUIET,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_JSON,
 	.default_format = AQ_FORMAT_TEXT,
 	.run = tree,

@@ -17,7 +17,7 @@
 #include "replay/cli.h"
 
 static const char help_text[] =
-	"usage: aquila verify CAPTURE [--key FILE] [--format text|json] [-q]\n"
+	"usage: aquila verify CAPTURE [--key FILE]… [--format text|json] [-q]\n"
 	"\n"
 	"Checks everything: structure, every checksum, every event; that for each CPU and class the kernel side\n"
 	"produced exactly what is stored, lost and left out on purpose; and the chain and the signatures that\n"
@@ -28,9 +28,11 @@ static const char help_text[] =
 	"              can have signed it.\n"
 	"\n"
 	"Events that were lost while recording are no damage when the ledger accounts for them: see `aquila losses`.\n"
+	"Of an encrypted capture without a key, structure and checksums are checked; events and ledger can't be.\n"
 	"\n"
 	"Exit status: 0 intact, 3 readable but damaged, unfinished, with segments removed, with an end that is not\n"
-	"signed or with a ledger that does not balance, 1 altered, not signed by the key, or can't be read, 2 usage.\n"
+	"signed, with a ledger that does not balance or not checked as a whole for want of a key, 1 altered, not\n"
+	"signed by the key, or can't be read, 2 usage.\n"
 	"\n"
 	"Examples\n"
 	"  aquila verify web.aquila && rsync -a web.aquila archive:\n"
@@ -62,6 +64,7 @@ struct report {
 	struct aq_verify_result v;
 	struct aq_evidence e;
 	struct aq_keys keys; /* those of --key */
+	size_t trusted_keys; /* public signing keys among them */
 	enum standing standing;
 	double tail_seconds; /* from the last signature to the end */
 };
@@ -90,12 +93,12 @@ static void judge(struct report *r)
 static bool is_whole(const struct report *r)
 {
 	return r->damages == 0 && r->v.damages == 0 && r->e.damaged == 0 && r->e.removed == 0 && r->v.finished &&
-	       r->v.ledger_balances && (r->e.signatures == 0 || r->e.tail_blocks == 0);
+	       !r->v.locked && r->v.ledger_balances && (r->e.signatures == 0 || r->e.tail_blocks == 0);
 }
 
 static int exit_status(const struct report *r)
 {
-	if (r->standing == ALTERED || (r->keys.count > 0 && r->standing != SIGNED))
+	if (r->standing == ALTERED || (r->trusted_keys > 0 && r->standing != SIGNED))
 		return AQ_EXIT_ERROR;
 	return is_whole(r) ? AQ_EXIT_COMPLETE : AQ_EXIT_INCOMPLETE;
 }
@@ -123,12 +126,17 @@ static void conclusion(const struct report *r, char *text, size_t size)
 		snprintf(text, size, "ALTERED: see the places above; these are no accidents");
 		return;
 	}
-	if (r->keys.count > 0 && r->standing != SIGNED) {
+	if (r->trusted_keys > 0 && r->standing != SIGNED) {
 		snprintf(text, size, "NOT PROVEN: %s", r->standing == UNSIGNED ?
 			 "nobody signed this capture" : "signed by an unknown key, not by that of --key");
 		return;
 	}
-	if (is_whole(r) && r->v.unknown_gaps > 0) {
+	if (r->v.locked) {
+		snprintf(text, size, "%s; events and ledger are not checked: it is encrypted, and no key opens it",
+			 r->damages > 0 || r->e.damaged > 0 ? "not intact: damaged" :
+			 !r->v.finished ? "not intact: unfinished (the recorder did not close it)" :
+					  "structure and checksums are intact");
+	} else if (is_whole(r) && r->v.unknown_gaps > 0) {
 		snprintf(text, size,
 			 "intact; %" PRIu64 " events were lost while recording, all accounted for; the recorder was down or its "
 			 "disk failed %" PRIu64 " time%s, and what is missing then is not known",
@@ -156,6 +164,27 @@ static void conclusion(const struct report *r, char *text, size_t size)
 			     "; signed by a key that nobody vouches for here");
 }
 
+static void put_counts(struct aq_out *out, const struct aq_verify_result *v, uint32_t segments)
+{
+	aq_out_printf(out, "read    %" PRIu64 " events in %" PRIu64 " chunks of %" PRIu32 " segment%s\n", v->events,
+		      v->chunks, segments, segments == 1 ? "" : "s");
+	if (v->ledger_balances) {
+		uint64_t sum = v->stored + v->lost + v->policy;
+
+		aq_out_printf(out,
+			      "ledger  produced %" PRIu64 " = stored %" PRIu64 " + lost %" PRIu64
+			      " + left out on purpose %" PRIu64,
+			      v->produced, v->stored, v->lost, v->policy);
+		if (v->produced > sum)
+			aq_out_printf(out, " + under way when a recorder ended %" PRIu64, v->produced - sum);
+		aq_out_printf(out, "; texts lost %" PRIu64 "\n", v->degraded);
+	} else {
+		aq_out_puts(out, "ledger  does not balance: ");
+		aq_out_text(out, v->ledger_text, strlen(v->ledger_text));
+		aq_out_puts(out, "\n");
+	}
+}
+
 static void put_evidence(struct aq_out *out, const struct report *r)
 {
 	const struct aq_evidence *e = &r->e;
@@ -174,7 +203,7 @@ static void put_evidence(struct aq_out *out, const struct report *r)
 	aq_out_printf(out, "signed  up to %s, %" PRIu64 " signatures, epochs %" PRIu64 " to %" PRIu64 " from key %s, %s\n", time,
 		      e->signatures, e->first_epoch, e->last_epoch, key,
 		      e->trusted	  ? "which leads back to that of --key" :
-		      r->keys.count > 0 ? "which is not that of --key" :
+		      r->trusted_keys > 0 ? "which is not that of --key" :
 					    "which was compared with none (--key)");
 	if (e->tail_blocks > 0)
 		aq_out_printf(out, "tail    unsigned: %" PRIu64 " blocks, %" PRIu64 " bytes, %.3f s\n", e->tail_blocks, e->tail_bytes,
@@ -229,23 +258,8 @@ static void put_text(struct aq_out *out, const struct report *r)
 		aq_out_puts(out, "\n");
 	}
 	put_findings(out, r);
-	aq_out_printf(out, "read    %" PRIu64 " events in %" PRIu64 " chunks of %" PRIu32 " segment%s\n", v->events,
-		      v->chunks, segments, segments == 1 ? "" : "s");
-	if (v->ledger_balances) {
-		uint64_t sum = v->stored + v->lost + v->policy;
-
-		aq_out_printf(out,
-			      "ledger  produced %" PRIu64 " = stored %" PRIu64 " + lost %" PRIu64
-			      " + left out on purpose %" PRIu64,
-			      v->produced, v->stored, v->lost, v->policy);
-		if (v->produced > sum)
-			aq_out_printf(out, " + under way when a recorder ended %" PRIu64, v->produced - sum);
-		aq_out_printf(out, "; texts lost %" PRIu64 "\n", v->degraded);
-	} else {
-		aq_out_puts(out, "ledger  does not balance: ");
-		aq_out_text(out, v->ledger_text, strlen(v->ledger_text));
-		aq_out_puts(out, "\n");
-	}
+	if (!v->locked)
+		put_counts(out, v, segments);
 	put_evidence(out, r);
 	conclusion(r, text, sizeof(text));
 	aq_out_printf(out, "%s%s%s\n",
@@ -307,11 +321,11 @@ static void put_json(struct aq_out *out, const struct report *r)
 
 	conclusion(r, text, sizeof(text));
 	aq_out_printf(out,
-		      "{\"intact\":%s,\"finished\":%s,\"events\":%" PRIu64 ",\"chunks\":%" PRIu64
+		      "{\"intact\":%s,\"locked\":%s,\"finished\":%s,\"events\":%" PRIu64 ",\"chunks\":%" PRIu64
 		      ",\"segments\":%" PRIu32 ",\"ledger\":{\"balances\":%s,\"produced\":%" PRIu64
 		      ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"policy\":%" PRIu64 ",\"degraded\":%" PRIu64
 		      ",\"text\":",
-		      r->standing != ALTERED && is_whole(r) ? "true" : "false", v->finished ? "true" : "false", v->events,
+		      r->standing != ALTERED && is_whole(r) ? "true" : "false", v->locked ? "true" : "false", v->finished ? "true" : "false", v->events,
 		      v->chunks, aq_capture_info(r->c)->segment_count, v->ledger_balances ? "true" : "false", v->produced,
 		      v->stored, v->lost, v->policy, v->degraded);
 	aq_out_json_text(out, v->ledger_text);
@@ -335,13 +349,15 @@ static void put_json(struct aq_out *out, const struct report *r)
 static int load_keys(const struct aq_options *o, struct report *r)
 {
 	struct aq_err err = { 0 };
+	int status = aq_load_keys(o, &r->keys);
 
-	if (o->key == NULL)
-		return 0;
-	if (aq_keys_load(&r->keys, o->key, &err) < 0)
-		return aq_fail(&err);
-	if (aq_keys_find(&r->keys, AQ_KEY_SIGN_PUBLIC) == NULL) {
-		aq_err_set(&err, -EINVAL, "'%s' holds no public signing key", o->key);
+	if (status != 0)
+		return status;
+	for (size_t i = 0; i < r->keys.count; i++)
+		r->trusted_keys += r->keys.key[i].kind == AQ_KEY_SIGN_PUBLIC;
+	if (o->key_file_count > 0 && r->trusted_keys == 0 && aq_keys_find(&r->keys, AQ_KEY_SEAL_SECRET) == NULL) {
+		aq_err_set(&err, -EINVAL, "'%s' holds neither a public signing key nor a secret key that opens a capture",
+			   o->key_files[0]);
 		return aq_fail(&err);
 	}
 	return 0;
@@ -355,7 +371,7 @@ static int check(const struct aq_options *o, struct report *r)
 
 	status = load_keys(o, r);
 	if (status == 0)
-		status = aq_open(o, &r->c);
+		status = aq_open_with(o, true, &r->c);
 	if (status != 0)
 		return status;
 	status = aq_capture_verify(r->c, &r->v, isatty(STDERR_FILENO) == 1 && !o->quiet ? show_progress : NULL, &progress,
@@ -363,7 +379,7 @@ static int check(const struct aq_options *o, struct report *r)
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (status >= 0)
-		status = aq_evidence_check(o->capture, r->keys.count > 0 ? &r->keys : NULL, &r->e, &err);
+		status = aq_evidence_check(o->capture, r->trusted_keys > 0 ? &r->keys : NULL, &r->e, &err);
 	if (status < 0)
 		return aq_fail(&err);
 	r->damage = aq_capture_damages(r->c, &r->damages);

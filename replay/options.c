@@ -31,6 +31,7 @@ enum {
 	O_CHECK,
 	O_EVENTS,
 	O_KEY,
+	O_PLAIN,
 };
 
 static const struct {
@@ -54,6 +55,7 @@ static const struct {
 	{ AQ_OPT_CHECK, { "check", no_argument, NULL, O_CHECK } },
 	{ AQ_OPT_EVENTS, { "events", no_argument, NULL, O_EVENTS } },
 	{ AQ_OPT_KEY, { "key", required_argument, NULL, O_KEY } },
+	{ AQ_OPT_PLAIN, { "plain", no_argument, NULL, O_PLAIN } },
 	{ AQ_OPT_QUIET, { "quiet", no_argument, NULL, 'q' } },
 	{ ~0u, { "help", no_argument, NULL, 'h' } },
 };
@@ -209,6 +211,14 @@ static int apply(int opt, const char *text, const struct aq_command *command, st
 		return 0;
 	case O_SPEED:
 		return aq_speed_parse(text, &o->speed_ppm, err);
+	case O_KEY:
+		if (o->key_file_count == AQ_KEY_FILES_MAX)
+			return aq_err_set(err, -EINVAL, "--key: more than %d files; put the keys into one", AQ_KEY_FILES_MAX);
+		o->key_files[o->key_file_count++] = text;
+		return 0;
+	case O_PLAIN:
+		o->plain = true;
+		return 0;
 	case O_COUNT:
 		o->count = true;
 		return 0;
@@ -229,9 +239,6 @@ static int apply(int opt, const char *text, const struct aq_command *command, st
 		return 0;
 	case O_EVENTS:
 		o->events = true;
-		return 0;
-	case O_KEY:
-		o->key = text;
 		return 0;
 	case 'q':
 		o->quiet = true;

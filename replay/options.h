@@ -29,7 +29,8 @@ enum aq_option_bit {
 	AQ_OPT_QUIET = 1 << 16,
 	AQ_OPT_EXPR = 1 << 17,	     /* a second word is a filter */
 	AQ_OPT_NO_CAPTURE = 1 << 18, /* takes no CAPTURE */
-	AQ_OPT_KEY = 1 << 19,
+	AQ_OPT_KEY = 1 << 24,
+	AQ_OPT_PLAIN = 1 << 25,
 };
 
 enum aq_format {
@@ -47,7 +48,7 @@ struct aq_time_arg { /* a time as typed, not yet related to a capture */
 	uint64_t ns;
 };
 
-enum { AQ_FIELDS_MAX = 64 };
+enum { AQ_FIELDS_MAX = 64, AQ_KEY_FILES_MAX = 16 };
 
 struct aq_options { /* all text is borrowed from argv, apart from words */
 	const char *capture, *expr;
@@ -57,9 +58,11 @@ struct aq_options { /* all text is borrowed from argv, apart from words */
 	uint32_t pid;		 /* 0: all */
 	uint64_t speed_ppm;	 /* millionths of the original speed; 0: as fast as possible */
 	const char *destination; /* NULL: standard output */
-	const char *key;	 /* file with public keys; NULL: none */
 	const char *fields[AQ_FIELDS_MAX], *by[AQ_FIELDS_MAX];
 	size_t field_count, by_count;
+	const char *key_files[AQ_KEY_FILES_MAX];
+	size_t key_file_count;
+	bool plain;
 	bool count, explain, gaps, all, recorded, check, events, quiet, help;
 	char *words[2]; /* owned: what fields and by point into */
 };

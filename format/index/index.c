@@ -262,6 +262,13 @@ static int need_folder(const char *path, struct aq_err *err)
 
 int aq_index_build(const char *path, void (*progress)(void *, uint64_t, uint64_t), void *user, struct aq_err *err)
 {
+	return aq_index_build_with(path, &(struct aq_index_options){ 0 }, progress, user, err);
+}
+
+int aq_index_build_with(const char *path, const struct aq_index_options *options, void (*progress)(void *, uint64_t, uint64_t),
+			void *user, struct aq_err *err)
+{
+	const struct aq_open_options how = { .keys = options->keys };
 	struct build b = { .err = err };
 	char temporary[PATH_MAX], final[PATH_MAX];
 	int r = need_folder(path, err);
@@ -270,9 +277,14 @@ int aq_index_build(const char *path, void (*progress)(void *, uint64_t, uint64_t
 	if ((size_t)snprintf(temporary, sizeof(temporary), "%s/index.sqlite.%d.tmp", path, (int)getpid()) >= sizeof(temporary))
 		return aq_err_set(err, -ENAMETOOLONG, "'%s': the path is too long", path);
 	snprintf(final, sizeof(final), "%s/index.sqlite", path);
-	r = aq_capture_open(path, &b.capture, err);
+	r = aq_capture_open_with(path, &how, &b.capture, err);
 	if (r < 0)
 		return r;
+	if (aq_capture_info(b.capture)->encrypted && !options->plain) {
+		aq_capture_close(b.capture);
+		return aq_err_set(err, -EPERM, "'%s' is encrypted, and an index would show in clear what it holds: with --plain it is "
+				  "made all the same", path);
+	}
 	int fd = open(temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		r = aq_err_set(err, -errno, "'%s' could not be made: %s", temporary, strerror(errno));
@@ -311,7 +323,7 @@ int aq_index_check(const char *path, enum aq_index_state *ret_state, struct aq_e
 		*ret_state = AQ_INDEX_MISSING;
 		return 0;
 	}
-	r = aq_capture_open(path, &capture, err);
+	r = aq_capture_open_with(path, &(struct aq_open_options){ .allow_locked = true }, &capture, err);
 	if (r < 0)
 		return r;
 	fingerprint(capture, print);

@@ -8,7 +8,11 @@
 #ifndef AQ_FORMAT_INDEX_INDEX_H
 #define AQ_FORMAT_INDEX_INDEX_H
 
+#include <stdbool.h>
+
 #include "format/base/err.h"
+
+struct aq_keys;
 
 enum { AQ_INDEX_VERSION = 1 }; /* PRAGMA user_version */
 
@@ -24,6 +28,13 @@ enum aq_index_state {
  */
 int aq_index_build(const char *capture_path, void (*progress)(void *user, uint64_t done, uint64_t total), void *user,
 		   struct aq_err *err);
+/* The same for captures that may be encrypted. The index never is: without plain none is made of one, -EPERM. */
+struct aq_index_options {
+	const struct aq_keys *keys; /* borrowed during the call; NULL: none */
+	bool plain;
+};
+int aq_index_build_with(const char *capture_path, const struct aq_index_options *options,
+			void (*progress)(void *user, uint64_t done, uint64_t total), void *user, struct aq_err *err);
 /* Whether there is an index that fits the segments. */
 int aq_index_check(const char *capture_path, enum aq_index_state *ret_state, struct aq_err *err);
 

@@ -28,15 +28,14 @@ _aquila() {
 	help) options="record info verify losses index query tree replay fields keygen" ;;
 	record)
 		options="--output --duration --syscalls --exclude --no-snapshot --append --sync --segment-size --segment-age --flush-interval \
---zstd-level --time-resolution --keep-pointers --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
+--zstd-level --time-resolution --keep-pointers --encrypt-to --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
 --probe --sign --sign-interval --help" ;;
-	info) options="--format --quiet --help" ;;
-	verify) options="--key --format --quiet --help" ;;
-	losses) options="--by --format --limit --quiet --help" ;;
-	index) options="--check --quiet --help" ;;
-	query) options="--from --to --until --gaps --all --fields --format --limit --count --by --explain --quiet --help" ;;
-	tree) options="--pid --recorded --from --to --until --format --limit --quiet --help" ;;
-	replay) options="--from --until --limit --gaps --all --speed --to --format --quiet --help" ;;
+	info | verify) options="--format --key --quiet --help" ;;
+	losses) options="--key --by --format --limit --quiet --help" ;;
+	index) options="--check --key --plain --quiet --help" ;;
+	query) options="--key --from --to --until --gaps --all --fields --format --limit --count --by --explain --quiet --help" ;;
+	tree) options="--key --pid --recorded --from --to --until --format --limit --quiet --help" ;;
+	replay) options="--key --from --until --limit --gaps --all --speed --to --format --quiet --help" ;;
 	fields) options="--events --format --help" ;;
 	keygen) options="--output --force --help" ;;
 	*) return ;;
@@ -60,7 +59,7 @@ _aquila() {
 		return ;;
 	--sync) mapfile -t COMPREPLY < <(compgen -W "none segment chunk vital" -- "$cur"); return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
-	--output | -o | --key | --sign) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
+	--output | -o | --key | --sign | --encrypt-to) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
 	--to | --from | --until | --limit | --pid) return ;;
 	esac
 	if [[ $cur == -* || $command == help ]]; then

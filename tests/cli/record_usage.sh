@@ -48,6 +48,13 @@ mkdir shared && cp -p host.key shared/ && chmod 777 shared
 expect 1 "must belong to the user that signs" -o x.aquila --sign shared/host.key
 chmod 644 host.key
 expect 1 "chmod 600" -o x.aquila --sign host.key
+printf 'aquila-seal-secret:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n' >secret.key
+chmod 600 secret.key
+printf 'aquila-sign-public:0:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n' >sign.pub
+expect 1 "--encrypt-to: 'none.pub': there is no such key file" -o x.aquila --encrypt-to none.pub
+expect 1 "'secret.key' holds a secret key" -o x.aquila --encrypt-to secret.key
+expect 1 "'sign.pub' holds no key to encrypt to" -o x.aquila --encrypt-to sign.pub
+expect 2 "needs a value" --encrypt-to
 
 mkdir there
 "$aquilad" -o there -d 1 >out 2>err && fail "an existing folder was taken"

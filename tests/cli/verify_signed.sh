@@ -52,7 +52,7 @@ out_has "NOT PROVEN: signed by an unknown key"
 run 1 verify signed.aquila --key missing.pub
 err_has "there is no such key file"
 run 1 verify signed.aquila --key host.key
-err_has "holds no public signing key"
+err_has "holds neither a public signing key"
 run 0 verify "$AQ_SRC/samples/captures/story.aquila"
 out_has "unsigned"
 cat other.key.pub host.key.pub >both.pub

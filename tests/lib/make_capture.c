@@ -7,7 +7,8 @@
  *   damaged.aquila    whole.aquila with one byte changed in its second chunk
  *   truncated.aquila  whole.aquila cut in the middle of a block
  *
- * With KEYFILE only signed.aquila: the same story in several segments, with a signature after each chunk.
+ * With KEYFILE only one: with a secret key for signing in it signed.aquila, the same story in several segments with a signature
+ * after each chunk; with public keys to encrypt to, encrypted.aquila.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "format/segment/evidence.h"
+#include "format/segment/key.h"
 #include "format/segment/writer.h"
 
 #define START_BOOT_NS 1000000000000ull
@@ -230,7 +232,7 @@ static int close_books(struct story *s, bool with_gaps)
 					    s->now_ns - START_BOOT_NS + START_REAL_NS, &s->err);
 }
 
-static int write_capture(const char *path, bool with_gaps, struct aq_signer *signer)
+static int write_capture(const char *path, bool with_gaps, struct aq_signer *signer, const struct aq_keys *encrypt_to)
 {
 	struct aq_capture_meta meta = {
 		.host = "fixture",
@@ -252,7 +254,8 @@ static int write_capture(const char *path, bool with_gaps, struct aq_signer *sig
 	const struct aq_writer_options options = { .chunk_events = signer != NULL ? 8 : 32,
 						   .segment_age_ns = signer != NULL ? 40 * MS : 0,
 						   .signer = signer,
-						   .sign_interval_ns = 1 };
+						   .sign_interval_ns = 1,
+						   .encrypt_to = encrypt_to };
 	struct story s = { .now_ns = START_BOOT_NS + 1 * MS };
 	int r;
 
@@ -336,9 +339,24 @@ static int write_signed(const char *path, const char *key)
 	if (r < 0)
 		fprintf(stderr, "make_capture: %s\n", err.text);
 	else
-		r = write_capture(path, false, signer);
+		r = write_capture(path, false, signer, NULL);
 	aq_signer_free(signer);
 	return r;
+}
+
+/* What the keys are good for. */
+static int write_with_key(const char *key_file)
+{
+	static struct aq_keys keys;
+	struct aq_err err;
+
+	if (aq_keys_load(&keys, key_file, &err) < 0) {
+		fprintf(stderr, "make_capture: %s\n", err.text);
+		return -EINVAL;
+	}
+	if (aq_keys_find(&keys, AQ_KEY_SIGN_SECRET))
+		return write_signed("signed.aquila", key_file);
+	return write_capture("encrypted.aquila", false, NULL, &keys);
 }
 
 int main(int argc, char **argv)
@@ -354,8 +372,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (argc == 3)
-		return write_signed("signed.aquila", key) < 0;
-	if (write_capture("whole.aquila", false, NULL) < 0 || write_capture("gaps.aquila", true, NULL) < 0)
+		return write_with_key(key) < 0;
+	if (write_capture("whole.aquila", false, NULL, NULL) < 0 || write_capture("gaps.aquila", true, NULL, NULL) < 0)
 		return 1;
 	if (copy_broken("whole.aquila", "damaged.aquila", 0) < 0 ||
 	    copy_broken("whole.aquila", "truncated.aquila", 60) < 0) {
