@@ -210,10 +210,10 @@ static void put_evidence(struct aq_out *out, const struct report *r)
 			      r->tail_seconds);
 }
 
-/* Named among the damages already. */
+/* Named among the damages already; where somebody signed, it is told again with what it does to the proof. */
 static bool is_told(const struct report *r, const struct aq_finding *f)
 {
-	for (size_t i = 0; f->kind == AQ_FINDING_DAMAGED && i < r->damages; i++)
+	for (size_t i = 0; r->e.signatures == 0 && f->kind == AQ_FINDING_DAMAGED && i < r->damages; i++)
 		if (r->damage[i].offset == f->offset && strcmp(r->damage[i].file, f->file) == 0)
 			return true;
 	return false;
@@ -238,6 +238,8 @@ static void put_findings(struct aq_out *out, const struct report *r)
 			aq_time_format(f->to_real_ns, to);
 		if (f->kind == AQ_FINDING_ALTERED && r->e.signatures > 0)
 			aq_out_printf(out, " (between the signatures of %s and %s)", from, to);
+		if (f->kind == AQ_FINDING_DAMAGED && r->e.signatures > 0)
+			aq_out_printf(out, " (nothing is proven from the signature of %s to here)", from);
 		aq_out_puts(out, "\n");
 	}
 }

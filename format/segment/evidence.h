@@ -36,7 +36,8 @@ int aq_signer_sign(struct aq_signer *s, struct aq_statement *statement, uint8_t 
 
 enum aq_finding_kind {
 	AQ_FINDING_ALTERED, /* checksums fit, the chain or a signature does not: no accident does that */
-	AQ_FINDING_DAMAGED, /* a checksum is wrong: chance, or somebody who did not mend it */
+	AQ_FINDING_DAMAGED, /* a checksum is wrong: chance, or somebody who did not mend it; what was written between the
+			     * signature before it and this place is proven by nothing any more */
 	AQ_FINDING_REMOVED, /* closed segments are not there; the manifest tells what they were */
 	AQ_FINDING_NOTE,    /* proves nothing and hides nothing */
 };

@@ -143,8 +143,9 @@ const struct aq_manifest_ref *aq_check_manifest_find(const struct aq_check *c, u
 		else
 			high = middle;
 	}
-	const struct aq_manifest_ref *ref = &c->manifest.entries[low];
-	return low < c->manifest.entry_count && ref->entry.segment == segment ? ref : NULL;
+	if (low == c->manifest.entry_count || c->manifest.entries[low].entry.segment != segment)
+		return NULL;
+	return &c->manifest.entries[low];
 }
 
 static bool is_given(const struct aq_check *c, const uint8_t *public_key)

@@ -199,10 +199,11 @@ static int take_block(void *user, const struct aq_block *block)
 static void take_damage(void *user, uint64_t offset, uint64_t bytes, const char *text)
 {
 	struct aq_check *c = user;
-	(void)offset;
-	(void)text; /* aq_capture_verify tells it */
-	if (bytes && !c->foreign)
-		c->hurt = c->torn = c->hurt_since = true;
+	if (!bytes || c->foreign) /* without bytes it is about numbers: the chain tells that better */
+		return;
+	c->hurt = c->torn = c->hurt_since = true;
+	if (c->e->chained)
+		aq_found(c, AQ_FINDING_DAMAGED, c->segment->path, offset, "%s", text);
 }
 
 /* What the manifest says of a segment that is there. */

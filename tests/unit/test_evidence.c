@@ -400,6 +400,33 @@ AQ_TEST(chance_is_called_damage)
 	end();
 }
 
+AQ_TEST(damage_does_not_hide_what_was_altered_before_it)
+{
+	begin();
+	struct pair key = make_key("key");
+	record("c", key.path, 1, true);
+	struct file *f = load("c", "segment-000002.aqs");
+	struct aq_statement before, after;
+	unsigned chunk = find_kind(f, AQ_BLOCK_CHUNK, 1), signature = find_kind(f, AQ_BLOCK_SIGNATURE, 1);
+	aq_statement_read(f->data + f->block[find_kind(f, AQ_BLOCK_SIGNATURE, 0)] + AQ_BLOCK_HEADER_BYTES, &before);
+	aq_statement_read(f->data + f->block[signature] + AQ_BLOCK_HEADER_BYTES, &after);
+	AQ_REQUIRE(signature > chunk + 1);
+	/* a forged chunk, chained anew, then damage before the signature, so that nothing joins the two */
+	uint8_t kept[AQ_CHAIN_BYTES];
+	memcpy(kept, f->data + f->block[signature - 1] + AQ_BLOCK_CHAIN_AT, sizeof(kept));
+	f->data[f->block[chunk + 1] - 20] ^= 1;
+	chain_again(f, chunk);
+	aq_chain_put(f->data + f->block[signature - 1], kept);
+	f->data[f->block[signature - 1] + AQ_BLOCK_HEADER_BYTES] ^= 1;
+	store(f);
+	check("c", key.public_key);
+	const struct aq_finding *found = finding(AQ_FINDING_DAMAGED, "its checksum is wrong");
+	AQ_CHECK_EQ_U64(found->offset, f->block[signature - 1]);
+	AQ_CHECK_EQ_U64(found->from_real_ns, before.real_ns); /* from there on nothing is proven */
+	AQ_CHECK_EQ_U64(found->to_real_ns, after.real_ns);
+	end();
+}
+
 AQ_TEST(every_byte_with_mended_checksums)
 {
 	begin();
