@@ -94,6 +94,8 @@ int aq_pipeline_new(struct aq_source *src, struct aq_capture_writer *writer, con
 	p->src = src;
 	p->writer = writer;
 	p->options = *options;
+	if (p->options.flush_ns != 0 && p->options.flush_ns < p->options.report_ns)
+		p->options.report_ns = p->options.flush_ns;
 	if (p->options.retry_ns == 0)
 		p->options.retry_ns = 1000000000u;
 	if (p->options.spool_bytes == 0)
@@ -160,12 +162,12 @@ static void fail(struct aq_pipeline *p, int error, const struct aq_err *err)
 	set_state(p, AQ_PIPELINE_FAILED, err);
 }
 
-/* The writer failed. It is tried again, ever later. */
+/* The writer failed. It is tried again, ever later; a full disk is looked at every time, which costs nothing. */
 static void begin_outage(struct aq_pipeline *p, const struct aq_err *err)
 {
 	p->vital_waiting = 0; /* they were among what the writer gave up */
 	p->retry_at_ns = clock_ns(CLOCK_BOOTTIME) + (p->options.retry_ns << p->retries);
-	if (p->retries < RETRIES_DOUBLED)
+	if (p->retries < RETRIES_DOUBLED && err->code != -ENOSPC)
 		p->retries++;
 	if (p->outage)
 		return;

@@ -898,6 +898,17 @@ static bool has_room(const struct aq_capture_writer *w)
 	return room >= (all / 8 < ROOM_BYTES ? all / 8 : ROOM_BYTES);
 }
 
+/* Can anything be written in this folder? Asked with a file that has no name. */
+static bool is_writable(const struct aq_capture_writer *w)
+{
+	int fd = openat(w->dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL; /* who can't be asked is tried */
+	bool good = pwrite(fd, "", 1, 0) == 1 && fdatasync(fd) == 0;
+	close(fd);
+	return good;
+}
+
 int aq_capture_writer_resume(struct aq_capture_writer *w, struct aq_err *err)
 {
 	int code = w->failure.code, r = 0;
@@ -916,9 +927,9 @@ int aq_capture_writer_resume(struct aq_capture_writer *w, struct aq_err *err)
 		return 0; /* nothing but its header: as good as a new one */
 	if (usable)
 		r = end_segment(w, false, err);
-	if (r < 0 && (r == -ENOSPC || r == -EDQUOT))
+	if (r < 0 && w->fd >= 0 && (r == -ENOSPC || r == -EDQUOT || !is_writable(w)))
 		return r;
-	/* one that can't be ended stays unfinished */
+	/* one that can't be ended where others can be written stays unfinished */
 	w->failure = (struct aq_err){ 0 };
 	if (w->fd >= 0)
 		close(w->fd);

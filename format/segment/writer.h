@@ -8,7 +8,8 @@
  * Files are created 0600, the folder 0700.
  * Errors: after a write error the writer is failed: every later call returns the same error, until _resume finds that
  * writing is possible again. What was whole on disk stays whole; events that were taken and will not be in the file are
- * told to on_lost. A capture that was not closed says so (readers report an unfinished segment).
+ * told to on_lost (where even cutting a file off fails, it may hold more than that says). A capture that was not closed
+ * says so (readers report an unfinished segment).
  */
 #ifndef AQ_FORMAT_SEGMENT_WRITER_H
 #define AQ_FORMAT_SEGMENT_WRITER_H
