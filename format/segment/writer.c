@@ -404,6 +404,8 @@ static int init(struct aq_capture_writer *w, const char *path, const struct aq_c
 	return 0;
 }
 
+static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *err);
+
 /* The folder's own name; not every file system can. */
 static void sync_parent(const char *path)
 {
@@ -455,6 +457,8 @@ static int open_folder(struct aq_capture_writer *w, struct aq_err *err)
 		r = open_manifest(w, err);
 	if (r == 0)
 		r = open_segment(w, err);
+	if (r == 0 && w->gap_count) /* at once, so that whatever happens to this recording, the gap before it is known */
+		r = write_ledger(w, false, err);
 	if (r < 0 && made) { /* nothing was recorded yet: leave nothing that looks like a capture */
 		unlinkat(w->dir_fd, AQ_MANIFEST_NAME, 0);
 		rmdir(w->path);
