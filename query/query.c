@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void put_bit(uint64_t *set, uint32_t bit)
 {
@@ -109,6 +110,7 @@ void aq_query_free(struct aq_query *q)
 	if (!q)
 		return;
 	aq_event_iter_free(q->iter);
+	free(q->gaps);
 	for (size_t i = 0; i < q->field_count; i++)
 		aq_field_free(q->fields[i]);
 	free(q->fields);
@@ -128,9 +130,20 @@ int aq_query_start(struct aq_query *q, struct aq_err *err)
 		.without_attrs = !q->state && !(q->needs & AQ_NEED_ATTRS),
 	};
 
+	const struct aq_gap *gaps;
+	struct aq_gap *copy;
+
 	if (q->iter)
 		return 0;
-	q->gaps = aq_capture_gaps(q->capture, &q->gap_count);
+	/* a copy: damage that shows while events are read becomes a gap too, and moves the others */
+	gaps = aq_capture_gaps(q->capture, &q->gap_count);
+	copy = malloc((q->gap_count + 1) * sizeof(*copy));
+	if (!copy)
+		return aq_err_set(err, -ENOMEM, "no memory for a query");
+	if (q->gap_count > 0)
+		memcpy(copy, gaps, q->gap_count * sizeof(*copy));
+	free(q->gaps);
+	q->gaps = copy;
 	return aq_event_iter_new(q->capture, &o, &q->iter, err);
 }
 

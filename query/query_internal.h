@@ -28,7 +28,7 @@ struct aq_query {
 	struct aq_facts *facts;
 	struct aq_scratch *scratch;
 	struct aq_event_iter *iter;
-	const struct aq_gap *gaps;
+	struct aq_gap *gaps; /* owned; what they point to is the capture's */
 	size_t gap_count, gap_row, gap_fed;  /* positions in gaps: the next for rows, the next for the state */
 	struct aq_event ev;
 	bool has_event, at_end;

@@ -24,6 +24,8 @@ static const char help_text[] =
 	"What to show\n"
 	"      --fields LIST these fields, with commas between (`aquila fields` lists them)\n"
 	"      --format F    text, ndjson or csv (default: text)\n"
+	"      --raw         NDJSON with all that is stored of each row, and nothing else; with --all --gaps the\n"
+	"                    whole capture, byte for byte (see RAW in the manual page)\n"
 	"      --limit N     the first N rows or groups only\n"
 	"      --count       how many, instead of which\n"
 	"      --by LIST     with --count: how many for each value of these fields, the most frequent first\n"
@@ -44,9 +46,11 @@ static const char help_text[] =
 	"  aquila query web.aquila 'evt.failed = true' --count --by proc.name,evt.type --limit 20\n"
 	"  aquila query web.aquila 'evt.type = connect' --from -10m --format ndjson\n";
 
-static const struct aq_printer_ops *printer_of(enum aq_format format)
+static const struct aq_printer_ops *printer_of(const struct aq_options *o)
 {
-	switch (format) {
+	if (o->raw)
+		return &aq_printer_raw;
+	switch (o->format) {
 	case AQ_FORMAT_NDJSON:
 		return &aq_printer_ndjson;
 	case AQ_FORMAT_CSV:
@@ -101,7 +105,7 @@ static int rows(struct aq_query *q, struct aq_printer *p, const struct aq_printe
 
 static int answer(struct aq_query *q, const struct aq_options *o, struct aq_capture *c)
 {
-	const struct aq_printer_ops *ops = printer_of(o->format);
+	const struct aq_printer_ops *ops = printer_of(o);
 	struct aq_field *fields[AQ_FIELDS_MAX] = { NULL };
 	struct aq_verdict verdict = { .complete = true };
 	struct aq_err err = { 0 };
@@ -117,7 +121,7 @@ static int answer(struct aq_query *q, const struct aq_options *o, struct aq_capt
 	if (o->field_count > 0) {
 		p.fields = fields;
 		p.field_count = o->field_count;
-	} else if (r == 0 && o->format == AQ_FORMAT_NDJSON) {
+	} else if (r == 0 && o->format == AQ_FORMAT_NDJSON && !o->raw) {
 		r = aq_field_compile("container.id", &p.container, &err);
 	}
 	if (r == 0)
@@ -162,6 +166,10 @@ static int check_usage(const struct aq_command *command, const struct aq_options
 		aq_err_set(&err, -EINVAL, "--count shows no rows, so --fields has no place: use --by");
 		return aq_fail_usage(command->name, &err);
 	}
+	if (o->raw && (o->count || o->field_count > 0 || o->format == AQ_FORMAT_CSV)) {
+		aq_err_set(&err, -EINVAL, "--raw shows whole rows as NDJSON: it goes with neither --fields, --count nor CSV");
+		return aq_fail_usage(command->name, &err);
+	}
 	status = aq_check_expressions(command->name, o->expr, o->fields, o->field_count);
 	return status != 0 ? status : aq_check_expressions(command->name, NULL, o->by, o->by_count);
 }
@@ -185,7 +193,7 @@ static int query(const struct aq_command *command, const struct aq_options *o)
 	if (status != 0)
 		return status;
 	if (!o->count && o->field_count == 0)
-		options.needs = printer_of(o->format)->needs;
+		options.needs = printer_of(o)->needs;
 	if (aq_query_is_local(&options, &local, &err) < 0)
 		return aq_fail(&err);
 	status = local ? aq_open_window(o, &c) : aq_open(o, &c);
@@ -207,7 +215,8 @@ const struct aq_command aq_cmd_query = {
 	.summary = "the events that match a filter, or how many there are",
 	.help = help_text,
 	.options = AQ_OPT_EXPR | AQ_OPT_FROM | AQ_OPT_UNTIL | AQ_OPT_FORMAT | AQ_OPT_LIMIT | AQ_OPT_FIELDS |
-		   AQ_OPT_COUNT | AQ_OPT_BY | AQ_OPT_EXPLAIN | AQ_OPT_GAPS | AQ_OPT_ALL | AQ_OPT_KEY | AQ_OPT_QUIET,
+		   AQ_OPT_COUNT | AQ_OPT_BY | AQ_OPT_EXPLAIN | AQ_OPT_GAPS | AQ_OPT_ALL | AQ_OPT_KEY | AQ_OPT_QUIET |
+		   AQ_OPT_RAW,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_NDJSON | AQ_FORMAT_CSV,
 	.default_format = AQ_FORMAT_TEXT,
 	.run = query,

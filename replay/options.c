@@ -32,6 +32,7 @@ enum {
 	O_EVENTS,
 	O_KEY,
 	O_PLAIN,
+	O_RAW,
 };
 
 static const struct {
@@ -56,6 +57,7 @@ static const struct {
 	{ AQ_OPT_EVENTS, { "events", no_argument, NULL, O_EVENTS } },
 	{ AQ_OPT_KEY, { "key", required_argument, NULL, O_KEY } },
 	{ AQ_OPT_PLAIN, { "plain", no_argument, NULL, O_PLAIN } },
+	{ AQ_OPT_RAW, { "raw", no_argument, NULL, O_RAW } },
 	{ AQ_OPT_QUIET, { "quiet", no_argument, NULL, 'q' } },
 	{ ~0u, { "help", no_argument, NULL, 'h' } },
 };
@@ -239,6 +241,9 @@ static int apply(int opt, const char *text, const struct aq_command *command, st
 		return 0;
 	case O_EVENTS:
 		o->events = true;
+		return 0;
+	case O_RAW:
+		o->raw = true;
 		return 0;
 	case 'q':
 		o->quiet = true;

@@ -31,6 +31,7 @@ enum aq_option_bit {
 	AQ_OPT_NO_CAPTURE = 1 << 18, /* takes no CAPTURE */
 	AQ_OPT_KEY = 1 << 24,
 	AQ_OPT_PLAIN = 1 << 25,
+	AQ_OPT_RAW = 1 << 26,
 };
 
 enum aq_format {
@@ -63,7 +64,7 @@ struct aq_options { /* all text is borrowed from argv, apart from words */
 	const char *key_files[AQ_KEY_FILES_MAX];
 	size_t key_file_count;
 	bool plain;
-	bool count, explain, gaps, all, recorded, check, events, quiet, help;
+	bool count, explain, gaps, all, recorded, check, events, quiet, raw, help;
 	char *words[2]; /* owned: what fields and by point into */
 };
 

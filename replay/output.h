@@ -90,7 +90,8 @@ struct aq_printer_ops {
 		       const struct aq_verdict *verdict);
 };
 
-extern const struct aq_printer_ops aq_printer_text, aq_printer_ndjson, aq_printer_csv, aq_printer_strace;
+extern const struct aq_printer_ops aq_printer_text, aq_printer_ndjson, aq_printer_csv, aq_printer_strace,
+	aq_printer_raw;
 
 int aq_printer_init(struct aq_printer *p, struct aq_out *out, const struct aq_capture *c);
 void aq_printer_release(struct aq_printer *p);

@@ -27,10 +27,22 @@ static void *push(void **array, size_t *count, size_t *capacity, size_t size, si
 	return element;
 }
 
+static int order_of(uint64_t x, uint64_t y)
+{
+	return (x > y) - (x < y);
+}
+
+/* By all of their fields, so that the same gaps stand in the same order whoever sorts them. */
 int aq_gap_order(const void *a, const void *b)
 {
 	const struct aq_gap *x = a, *y = b;
-	return x->first_ns != y->first_ns ? (x->first_ns < y->first_ns ? -1 : 1) : (x->cpu > y->cpu) - (x->cpu < y->cpu);
+	int r = order_of(x->first_ns, y->first_ns);
+	r = r ? r : order_of(x->cpu, y->cpu);
+	r = r ? r : order_of(x->cls, y->cls);
+	r = r ? r : order_of(x->reason, y->reason);
+	r = r ? r : order_of(x->last_ns, y->last_ns);
+	r = r ? r : order_of(x->cgroup_id, y->cgroup_id);
+	return r ? r : order_of(x->count, y->count);
 }
 
 int aq_capture_push_gap(struct aq_capture *c, const struct aq_gap *gap)

@@ -74,12 +74,15 @@ int aq_event_iter_new(struct aq_capture *c, const struct aq_iter_options *option
 	return 0;
 }
 
-/* The events of a chunk that are wanted, in order of (time, cpu, position). Runs of a thread are in order already. */
+/*
+ * The events of a chunk that are wanted, in order of (time, cpu, position). Runs of a thread mostly are: one that moved to
+ * a lower CPU while the clock stood still is two runs.
+ */
 static int order_chunk(const struct aq_event_iter *it, struct open_chunk *o)
 {
 	const struct aq_decoded *d = o->decoded;
 	uint32_t *order = malloc(d->events * sizeof(*order)), *spare = malloc(d->events * sizeof(*spare));
-	uint32_t *starts = malloc((d->thread_count + 2) * sizeof(*starts));
+	uint32_t *starts = malloc(((size_t)d->events + 2) * sizeof(*starts));
 	if (!order || !spare || !starts) {
 		free(order);
 		free(spare);
@@ -91,7 +94,8 @@ static int order_chunk(const struct aq_event_iter *it, struct open_chunk *o)
 		if (!wanted(it, d->types[d->type[i]].schema ? d->types[d->type[i]].id : 0) || d->time_ns[i] < it->from_ns ||
 		    d->time_ns[i] > it->to_ns)
 			continue;
-		if (d->thread[i] != thread) {
+		uint32_t last = n ? order[n - 1] : 0;
+		if (d->thread[i] != thread || (d->time_ns[last] == d->time_ns[i] && d->cpu[last] > d->cpu[i])) {
 			thread = d->thread[i];
 			starts[runs++] = n;
 		}

@@ -33,7 +33,7 @@ _aquila() {
 	info | verify) options="--format --key --quiet --help" ;;
 	losses) options="--key --by --format --limit --quiet --help" ;;
 	index) options="--check --key --plain --quiet --help" ;;
-	query) options="--key --from --to --until --gaps --all --fields --format --limit --count --by --explain --quiet --help" ;;
+	query) options="--key --from --to --until --gaps --all --fields --format --raw --limit --count --by --explain --quiet --help" ;;
 	tree) options="--key --pid --recorded --from --to --until --format --limit --quiet --help" ;;
 	replay) options="--key --from --until --limit --gaps --all --speed --to --format --quiet --help" ;;
 	fields) options="--events --format --help" ;;
