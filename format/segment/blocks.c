@@ -46,19 +46,19 @@ int aq_segment_read(const struct aq_segment *s, void *to, size_t n, uint64_t off
 int aq_block_load(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
 		  char why[128])
 {
-	int r = aq_block_load_stored(c, s, block, out, why);
-	return r < 0 ? r : aq_block_unseal(s, block, out, why);
+	struct aq_block full = *block;
+	if (block->bare && !aq_block_complete(s, &full)) {
+		snprintf(why, 128, "its header is damaged");
+		return -EBADMSG;
+	}
+	int r = aq_block_load_stored(c, s, &full, out, why);
+	return r < 0 ? r : aq_block_unseal(s, &full, out, why);
 }
 
 int aq_block_load_stored(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
 			 char why[128])
 {
 	static const uint8_t zeros[8];
-	struct aq_block full = *block;
-	if (block->bare && !aq_block_complete(s, &full)) {
-		snprintf(why, 128, "its header is damaged");
-		return -EBADMSG;
-	}
 	size_t n = block->payload_bytes, pad = -n & 7;
 	aq_buf_reset(out);
 	uint8_t *to = aq_buf_reserve(out, n + pad);
@@ -72,7 +72,7 @@ int aq_block_load_stored(struct aq_capture *c, const struct aq_segment *s, const
 		snprintf(why, 128, "could not be read: %s", r == -ENODATA ? "the file ends within it" : strerror(-r));
 		return -EBADMSG;
 	}
-	if (XXH3_64bits(to, n) != full.payload_hash) {
+	if (XXH3_64bits(to, n) != block->payload_hash) {
 		snprintf(why, 128, "its checksum is wrong");
 		return -EBADMSG;
 	}

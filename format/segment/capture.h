@@ -127,7 +127,7 @@ int aq_segment_read(const struct aq_segment *s, void *to, size_t n, uint64_t off
 /* Reads and checks a payload into out, decrypted. -EBADMSG with the reason in why. */
 int aq_block_load(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
 		  char why[128]);
-/* The same without decrypting: the bytes as they are stored. */
+/* The same without decrypting: the bytes as they are stored, of a block that is not bare. */
 int aq_block_load_stored(struct aq_capture *c, const struct aq_segment *s, const struct aq_block *block, struct aq_buf *out,
 			 char why[128]);
 /* What load does with what was stored: decrypts it where it has to be. -EBADMSG with the reason in why. */

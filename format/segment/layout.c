@@ -21,7 +21,8 @@ void aq_block_header_write(uint8_t *h, const struct aq_block *block)
 	store(h + 8, block->payload_bytes, 8);
 	store(h + 16, block->number, 8);
 	store(h + 24, block->payload_hash, 8);
-	/* 32 … 71: chain hash and reserved */
+	/* 32 … 63: chain value */
+	store(h + 64, block->nonce, 8);
 	store(h + 72, XXH3_64bits(h, 72), 8);
 }
 
@@ -56,7 +57,8 @@ bool aq_block_header_read(const uint8_t *h, struct aq_block *ret)
 	ret->payload_bytes = aq_bytes_u64(&r);
 	ret->number = aq_bytes_u64(&r);
 	ret->payload_hash = aq_bytes_u64(&r);
-	aq_bytes_take(&r, 40);
+	aq_bytes_take(&r, 32);
+	ret->nonce = aq_bytes_u64(&r);
 	return aq_bytes_u64(&r) == XXH3_64bits(h, 72) && ret->payload_bytes <= AQ_BLOCK_PAYLOAD_MAX;
 }
 

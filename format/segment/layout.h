@@ -52,6 +52,7 @@ struct aq_block {
 	uint64_t payload_bytes;
 	uint64_t number;
 	uint64_t payload_hash; /* xxh3-64 */
+	uint64_t nonce;        /* of an encrypted block: makes the cipher's unique; else 0 */
 };
 
 /* Puts a header for the payload at `header` (AQ_BLOCK_HEADER_BYTES). */

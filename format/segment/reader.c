@@ -116,7 +116,7 @@ static int read_by_footer(struct aq_capture *c, uint32_t index, const struct aq_
 	return e;
 }
 
-/* No more than the totals, the header and the last ledger. */
+/* No more than the totals, the header (with the facts that are apart in an encrypted one) and the last ledger. */
 static int skim(struct aq_capture *c, uint32_t index, struct aq_buf *buf)
 {
 	const struct aq_segment *s = &c->segments[index];
@@ -124,6 +124,9 @@ static int skim(struct aq_capture *c, uint32_t index, struct aq_buf *buf)
 	if (!aq_block_at(s, 0, &block) || block.kind != AQ_BLOCK_SEGMENT)
 		block = (struct aq_block){ .kind = AQ_BLOCK_SEGMENT, .bare = true };
 	int r = aq_capture_take_block(c, index, &block, NULL, buf);
+	if (r == 0 && s->sealed && aq_block_at(s, AQ_BLOCK_HEADER_BYTES + ((block.payload_bytes + 7) & ~7ull), &block) &&
+	    block.kind == AQ_BLOCK_FACTS)
+		r = aq_capture_take_block(c, index, &block, NULL, buf);
 	if (r == 0 && s->summary.ledger_offset && aq_block_at(s, s->summary.ledger_offset, &block) && block.kind == AQ_BLOCK_LEDGER)
 		r = aq_capture_take_block(c, index, &block, NULL, buf);
 	return r < 0 ? r : aq_capture_take_summary(c, index, &s->summary);

@@ -31,6 +31,7 @@ bool aq_kind_is_sealed(uint16_t kind)
 void aq_seal_begin(struct aq_seal *seal)
 {
 	randombytes_buf(seal->key, sizeof(seal->key));
+	seal->encrypted = 0;
 	memset(seal->header_hash, 0, sizeof(seal->header_hash));
 }
 
@@ -79,12 +80,14 @@ int aq_seal_open(struct aq_seal *seal, const uint8_t *table, size_t bytes, const
 	return -ENOKEY;
 }
 
-/* No two blocks of a segment have the same number, and no two segments the same key. */
+/* No two payloads that are encrypted with one key have the same count, and no two segments the same key. */
 static void make_nonce(const struct aq_block *block, uint8_t nonce[NONCE_BYTES])
 {
 	memset(nonce, 0, NONCE_BYTES);
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < 8; i++) {
 		nonce[i] = (uint8_t)(block->number >> (8 * i));
+		nonce[16 + i] = (uint8_t)(block->nonce >> (8 * i));
+	}
 	nonce[8] = (uint8_t)block->kind;
 	nonce[9] = (uint8_t)(block->kind >> 8);
 }
@@ -97,9 +100,10 @@ static void make_authenticated(const struct aq_seal *seal, const struct aq_block
 	memcpy(data + AQ_BLOCK_FIELDS_BYTES, seal->header_hash, sizeof(seal->header_hash));
 }
 
-void aq_seal_encrypt(const struct aq_seal *seal, const struct aq_block *block, uint8_t *payload)
+void aq_seal_encrypt(struct aq_seal *seal, struct aq_block *block, uint8_t *payload)
 {
 	uint8_t nonce[NONCE_BYTES], data[AUTHENTICATED_BYTES];
+	block->nonce = ++seal->encrypted;
 	make_nonce(block, nonce);
 	make_authenticated(seal, block, data);
 	crypto_aead_xchacha20poly1305_ietf_encrypt(payload, NULL, payload, block->payload_bytes - AQ_SEAL_TAG_BYTES, data, sizeof(data),

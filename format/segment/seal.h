@@ -21,6 +21,7 @@ enum {
 
 struct aq_seal {
 	uint8_t key[AQ_SEGMENT_KEY_BYTES];
+	uint64_t encrypted;      /* payloads so far */
 	uint8_t header_hash[32]; /* BLAKE2b of the segment header's payload: blocks belong to it alone */
 };
 
@@ -37,11 +38,12 @@ int aq_seal_put_recipients(const struct aq_seal *seal, const struct aq_keys *rec
 int aq_seal_open(struct aq_seal *seal, const uint8_t *table, size_t bytes, const struct aq_keys *keys);
 
 /*
- * In place. The block's kind, flags, number and stored payload bytes are authenticated with it: encrypt takes them as they
+ * In place. encrypt sets block->nonce: a block that is made again after a failed write, with the same number and other
+ * contents, must not be encrypted with the same nonce. The block's kind, flags, number and stored payload bytes are authenticated with it: encrypt takes them as they
  * will stand in its header, and writes AQ_SEAL_TAG_BYTES behind the payload. decrypt: -EBADMSG when anything is not as it
  * was written; then the payload is of no use.
  */
-void aq_seal_encrypt(const struct aq_seal *seal, const struct aq_block *block, uint8_t *payload);
+void aq_seal_encrypt(struct aq_seal *seal, struct aq_block *block, uint8_t *payload);
 int aq_seal_decrypt(const struct aq_seal *seal, const struct aq_block *block, uint8_t *payload);
 
 #endif

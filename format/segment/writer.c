@@ -428,6 +428,8 @@ static int continue_capture(struct aq_capture_writer *w, struct aq_err *err)
 	int r = aq_capture_continue(w->path, &w->meta, &w->options, &had, err);
 	if (r < 0 || had.segment_number == 0)
 		return r;
+	if (w->seal)
+		return aq_err_set(err, -EINVAL, "'%s' can't be continued encrypted: what is there is not", w->path);
 	memcpy(w->meta.capture_id, had.capture_id, sizeof(had.capture_id));
 	memcpy(w->chain, had.chain, sizeof(w->chain));
 	w->segment_number = had.segment_number;
