@@ -42,6 +42,7 @@ struct aq_pipeline {
 	struct aq_drain *drain;
 	struct aq_order *order;
 	struct aq_ledger *ledger;
+	struct aq_checkpoint *checkpoint;
 	struct aq_ledger_row *rows;
 	pthread_t drain_thread, encode_thread;
 	bool started;
@@ -53,6 +54,8 @@ struct aq_pipeline {
 	bool in_checkpoint, in_vital, finished, outage, emit_failed;
 	uint32_t outages, retries;
 	uint64_t watermark_ns, retry_at_ns;
+	uint64_t rotate_at_ns; /* the checkpoint begins here, and with it the next segment; 0: none is due */
+	uint64_t state_from_bytes, state_to_bytes; /* of the segment's checkpoint, in what was written */
 	uint64_t gap_count, flushed_ns, reported_ns, encode_cpu_ns;
 	uint64_t vital_looked_ns;
 	uint32_t vital_waiting, records;
@@ -116,6 +119,8 @@ int aq_pipeline_new(struct aq_source *src, struct aq_capture_writer *writer, con
 		r = aq_order_new(aq_rings_count(&src->rings), p->spool, &p->order);
 	if (r == 0)
 		r = aq_ledger_new(src, p->drain, options->class_of_event, options->start_ns, &p->ledger);
+	if (r == 0 && options->snapshot != NULL)
+		r = aq_checkpoint_new(options->snapshot, options->snapshot_user, 0, &p->checkpoint);
 	if (r < 0)
 		goto fail;
 	for (uint32_t i = 0; i < aq_rings_count(&src->rings); i++)
@@ -131,6 +136,7 @@ void aq_pipeline_free(struct aq_pipeline *p)
 {
 	if (p == NULL)
 		return;
+	aq_checkpoint_free(p->checkpoint);
 	aq_ledger_free(p->ledger);
 	aq_order_free(p->order);
 	aq_drain_free(p->drain);
@@ -182,6 +188,14 @@ static bool can_write(const struct aq_pipeline *p)
 	return p->error == 0 && !p->outage;
 }
 
+static void flush(struct aq_pipeline *p)
+{
+	struct aq_err err = { 0 };
+
+	if (can_write(p) && aq_capture_writer_flush(p->writer, &err) < 0)
+		begin_outage(p, &err);
+}
+
 static int emit_snapshot_event(void *user, const struct aq_event *ev, struct aq_err *err)
 {
 	struct aq_pipeline *p = user;
@@ -195,11 +209,11 @@ static int emit_snapshot_event(void *user, const struct aq_event *ev, struct aq_
 	return r;
 }
 
-int aq_pipeline_checkpoint(struct aq_pipeline *p, struct aq_err *err)
+static int take_snapshot(struct aq_pipeline *p, struct aq_err *err)
 {
 	int r;
 
-	if (p->options.snapshot == NULL || p->in_checkpoint) /* a segment smaller than the state: no state in the state */
+	if (p->options.snapshot == NULL || p->in_checkpoint)
 		return 0;
 	p->in_checkpoint = true;
 	r = p->options.snapshot(p->options.snapshot_user, emit_snapshot_event, p, err);
@@ -215,6 +229,36 @@ void aq_pipeline_lost(struct aq_pipeline *p, const struct aq_lost_event *ev)
 		return;
 	aq_ledger_dropped(p->ledger, ring, ev->id, ev->time_ns, (ev->flags & AQ_EVF_DEGRADED) != 0);
 	__atomic_store_n(&p->events, aq_shared_peek(&p->events) - 1, __ATOMIC_RELAXED);
+}
+
+int aq_pipeline_checkpoint(struct aq_pipeline *p, struct aq_err *err)
+{
+	if (p->checkpoint == NULL)
+		return 0;
+	p->state_from_bytes = p->state_to_bytes = aq_capture_writer_stats(p->writer)->bytes_written;
+	p->rotate_at_ns = 0;
+	return aq_checkpoint_runs(p->checkpoint) ? 0 : take_snapshot(p, err);
+}
+
+/* What the snapshot's thread has found so far; at its end all of it is in the file. */
+static void take_checkpoint(struct aq_pipeline *p, bool wait)
+{
+	struct aq_err err = { 0 };
+	int r;
+
+	if (p->checkpoint == NULL || !aq_checkpoint_runs(p->checkpoint) || p->rotate_at_ns != 0 || !can_write(p))
+		return;
+	p->emit_failed = false;
+	r = aq_checkpoint_take(p->checkpoint, wait, emit_snapshot_event, p, &err);
+	if (r == 0)
+		flush(p);
+	if (r < 0 && p->emit_failed) {
+		begin_outage(p, &err);
+	} else if (r < 0) {
+		aq_err_prefix(&err, "snapshot: ");
+		fail(p, r, &err);
+	}
+	p->state_to_bytes = aq_capture_writer_stats(p->writer)->bytes_written;
 }
 
 static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed,
@@ -341,14 +385,6 @@ static void set_rows(struct aq_pipeline *p)
 	__atomic_store_n(&p->bytes, stats->bytes_written, __ATOMIC_RELAXED);
 }
 
-static void flush(struct aq_pipeline *p)
-{
-	struct aq_err err = { 0 };
-
-	if (can_write(p) && aq_capture_writer_flush(p->writer, &err) < 0)
-		begin_outage(p, &err);
-}
-
 /* A new segment, with the state at its head. True if writing works again. */
 static bool end_outage(struct aq_pipeline *p, uint64_t now_ns, bool final)
 {
@@ -364,6 +400,36 @@ static bool end_outage(struct aq_pipeline *p, uint64_t now_ns, bool final)
 	}
 	begin_outage(p, &err);
 	return false;
+}
+
+static int set_ledger(struct aq_pipeline *p, uint64_t boot_ns, uint64_t real_ns, struct aq_err *err)
+{
+	set_rows(p);
+	return !can_write(p) ? 0 : aq_capture_writer_set_ledger(p->writer, p->rows, aq_rings_count(&p->src->rings), boot_ns, real_ns, err);
+}
+
+bool aq_pipeline_may_rotate(struct aq_pipeline *p, uint64_t event_time_ns, bool by_size)
+{
+	uint64_t written = aq_capture_writer_stats(p->writer)->bytes_written, now_ns = aq_source_now_ns(p->src);
+	uint64_t sure_ns = event_time_ns < now_ns ? event_time_ns : now_ns; /* all before it was given to the writer */
+	struct aq_err err = { 0 };
+
+	if (p->in_vital) /* one that came ahead of others */
+		return false;
+	if (p->rotate_at_ns == 0) {
+		if (p->in_checkpoint || (p->checkpoint != NULL && aq_checkpoint_runs(p->checkpoint)))
+			return false;
+		if (by_size && written - p->state_to_bytes < p->state_to_bytes - p->state_from_bytes)
+			return false;
+		if (p->checkpoint != NULL && aq_checkpoint_start(p->checkpoint) == 0) {
+			p->rotate_at_ns = now_ns;
+			return false;
+		}
+	} else if (event_time_ns < p->rotate_at_ns) {
+		return false;
+	}
+	(void)set_ledger(p, sure_ns, clock_ns(CLOCK_REALTIME) - (now_ns - sure_ns), &err); /* a failed writer says so itself */
+	return true;
 }
 
 /*
@@ -389,9 +455,7 @@ static void report(struct aq_pipeline *p, bool final)
 		flush(p);
 	if (final && p->outage && end_outage(p, now_ns, final)) /* what that could not write is to be told as well */
 		aq_ledger_report(p->ledger, final, give_gap, p);
-	set_rows(p);
-	if (can_write(p) && aq_capture_writer_set_ledger(p->writer, p->rows, aq_rings_count(&p->src->rings), sure_ns,
-							 real_ns - (now_ns - sure_ns), &err) < 0)
+	if (set_ledger(p, sure_ns, real_ns - (now_ns - sure_ns), &err) < 0)
 		begin_outage(p, &err);
 	if (due && !final) {
 		flush(p);
@@ -417,7 +481,9 @@ static void *encode_main(void *arg)
 		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), -20); /* a wish */
 	if (p->options.on_encode_thread != NULL)
 		p->options.on_encode_thread();
-	r = aq_pipeline_checkpoint(p, &err);
+	r = set_ledger(p, clock_ns(CLOCK_BOOTTIME), clock_ns(CLOCK_REALTIME), &err);
+	if (r == 0)
+		r = take_snapshot(p, &err);
 	if (r < 0 && p->emit_failed) {
 		begin_outage(p, &err);
 	} else if (r < 0) {
@@ -435,6 +501,7 @@ static void *encode_main(void *arg)
 		if (p->options.vital)
 			run_vital(p);
 		aq_order_run(p->order, last ? UINT64_MAX : p->watermark_ns, &sink);
+		take_checkpoint(p, last);
 		if (clock_ns(CLOCK_BOOTTIME) - p->reported_ns >= p->options.report_ns)
 			report(p, false);
 	}

@@ -2,7 +2,7 @@
 /*
  * The running recorder: a drain thread and an encoding thread between a source and a capture writer. The encoding
  * thread first takes the snapshot, while the rings and the spool gather what happens meanwhile, then orders, decodes
- * and writes, and keeps the ledger.
+ * and writes, and keeps the ledger. Snapshots of further segments are read by a third thread, for which nobody waits.
  *
  * When the capture can't be written, the recording goes on: what can't be written is accounted for, and a new segment is
  * tried from time to time. With `vital`, class 0 takes a short way: it does not wait for order, has chunks of its own,
@@ -14,14 +14,11 @@
 #define AQ_RECORDER_PIPELINE_H
 
 #include "format/segment/writer.h"
+#include "recorder/checkpoint.h"
 #include "recorder/ledger.h"
 #include "recorder/source.h"
 
 struct aq_pipeline;
-
-/* Emits the state of the host as events; 0 or -errno. */
-typedef int aq_snapshot_function(void *user, int (*emit)(void *user, const struct aq_event *ev, struct aq_err *err),
-				 void *emit_user, struct aq_err *err);
 
 struct aq_pipeline_options {
 	const uint8_t *class_of_event;  /* AQ_WIRE_EVENTS entries, borrowed until free */
@@ -80,8 +77,13 @@ int aq_pipeline_start(struct aq_pipeline *p, struct aq_err *err);
 int aq_pipeline_finish(struct aq_pipeline *p, struct aq_pipeline_result *ret_result, struct aq_err *err);
 void aq_pipeline_free(struct aq_pipeline *p); /* after finish, or if never started; NULL allowed */
 
-/* For aq_writer_options.on_segment: a new checkpoint at the head of a segment. Encoding thread. */
+/*
+ * For aq_writer_options.on_segment and .may_rotate; encoding thread. A new segment gets a checkpoint of the state, read by
+ * a thread of its own while events go on; there is no other segment until that is whole, nor, by size, until there are
+ * as many bytes of events as of state.
+ */
 int aq_pipeline_checkpoint(struct aq_pipeline *p, struct aq_err *err);
+bool aq_pipeline_may_rotate(struct aq_pipeline *p, uint64_t event_time_ns, bool by_size);
 
 /* For aq_writer_options.on_lost. Encoding thread. */
 void aq_pipeline_lost(struct aq_pipeline *p, const struct aq_lost_event *ev);

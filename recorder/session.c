@@ -171,6 +171,13 @@ static void on_lost(void *user, const struct aq_lost_event *ev)
 		aq_pipeline_lost(s->pipeline, ev);
 }
 
+static bool may_rotate(void *user, uint64_t event_time_ns, bool by_size)
+{
+	struct session *s = user;
+
+	return s->pipeline == NULL || aq_pipeline_may_rotate(s->pipeline, event_time_ns, by_size);
+}
+
 static void reduce_thread(void)
 {
 	(void)aq_privileges_reduce(NULL);
@@ -226,6 +233,7 @@ static int open_capture(struct session *s)
 		.signer = s->signer,
 		.sign_interval_ns = s->config->sign_ns,
 		.encrypt_to = s->config->encrypt_to_count > 0 ? &s->recipients : NULL,
+		.may_rotate = may_rotate,
 		.on_segment = on_segment,
 		.on_lost = on_lost,
 		.user = s,

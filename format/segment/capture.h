@@ -36,6 +36,9 @@ struct aq_segment {
 	bool recording_known;       /* by its header or a ledger; else it is that of the segment before */
 	bool ended;                 /* its last ledger was read: no event follows */
 	bool footer_seen;
+	bool retention;             /* says that older ones may have been removed on purpose */
+	bool has_base;              /* its first ledger says what those before it held */
+	uint64_t base_removed[AQ_CLASS_COUNT]; /* of that, what is not there */
 	bool dictionaries_checked;
 	bool sealed;                /* its header says that it is encrypted */
 	bool unsealed;              /* and seal opens it */
@@ -82,6 +85,8 @@ struct aq_capture {
 	uint32_t last_recording;
 	struct aq_ledger_row *rows; /* the sum of all recordings */
 	size_t row_count;
+	bool running;     /* the last totals are those of a moment */
+	bool is_window;   /* segments were left unread */
 	struct aq_damage *damages;
 	size_t damage_count;
 	uint64_t last_ns; /* of all segments so far */

@@ -245,9 +245,33 @@ int aq_capture_sum_ledgers(struct aq_capture *c)
 		to->lost += rows[i].lost;
 		to->policy += rows[i].policy;
 		to->degraded += rows[i].degraded;
+		to->removed += rows[i].removed;
 	}
 	c->row_count = count;
 	return 0;
+}
+
+/*
+ * New totals of a recording: what was known to be missing from the capture stays so; a base that states more than the ledger before it
+ * says what was in segments that are not there.
+ */
+static void carry_removed(struct aq_capture *c, uint32_t segment, const struct aq_recording *before_it, struct aq_ledger_row *rows,
+			  uint32_t count, bool is_base)
+{
+	struct aq_segment *s = &c->segments[segment];
+	for (uint32_t i = 0; i < count; i++) {
+		const struct aq_ledger_row *old = i < before_it->row_count ? &before_it->rows[i] : NULL;
+		if (old && (old->cpu != rows[i].cpu || old->cls != rows[i].cls))
+			old = NULL;
+		uint64_t before = old ? old->stored : 0;
+		rows[i].removed = old ? old->removed : 0;
+		if (!is_base || rows[i].stored <= before)
+			continue;
+		rows[i].removed += rows[i].stored - before;
+		if (rows[i].cls < AQ_CLASS_COUNT)
+			s->base_removed[rows[i].cls] += rows[i].stored - before;
+	}
+	s->has_base = s->has_base || (is_base && !c->is_window);
 }
 
 static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *r)
@@ -277,6 +301,7 @@ static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *
 	bool other = c->segments[segment].recording_known && c->segments[segment].recording != number;
 	struct aq_recording *recording = aq_capture_recording(c, segment, number);
 	if (recording && row_count) {
+		carry_removed(c, segment, recording, rows, row_count, flags & AQ_LEDGERF_BASE);
 		free(recording->rows);
 		recording->rows = rows;
 		recording->row_count = row_count;
@@ -314,6 +339,7 @@ static int read_ledger(struct aq_capture *c, uint32_t segment, struct aq_bytes *
 		if (e < 0)
 			return e;
 	}
+	c->running = flags & AQ_LEDGERF_RUNNING;
 	c->segments[segment].ended = flags & AQ_LEDGERF_FINAL;
 	return r->failed ? -EBADMSG : 0;
 }
@@ -379,6 +405,7 @@ static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_b
 		return -EPROTONOSUPPORT;
 	}
 	c->segment_infos[index].number = number;
+	c->segments[index].retention = flags & AQ_SEGMENTF_RETENTION;
 	bool first = !c->header_read;
 	if (!first && memcmp(id, c->info.capture_id, 16) != 0) {
 		snprintf(why, 128, "the segment belongs to another capture");

@@ -68,6 +68,7 @@ enum aq_gap_reason {
 	AQ_GAP_BUDGET = 8,        /* left out on purpose by a cgroup's budget: policy */
 	AQ_GAP_COALESCED = 9,     /* merged on purpose into another event: policy */
 	AQ_GAP_ATTR = 10,         /* the attribute was lost, the event is there and flagged degraded */
+	AQ_GAP_RETENTION = 11,    /* found by the reader: stored once, its segment was removed on purpose; never stored */
 };
 #define AQ_GAP_COUNT_UNKNOWN UINT64_MAX
 
@@ -103,6 +104,7 @@ struct aq_ledger_row {
 	uint16_t cpu;
 	uint8_t cls;
 	uint64_t produced, stored, lost, policy, degraded;
+	uint64_t removed; /* of stored: in segments that are not there any more; readers find it out, writers leave it 0 */
 };
 
 #endif

@@ -48,6 +48,7 @@ struct aq_check {
 	bool hurt;                     /* there was damage just before: a jump in the numbers needs no other reason */
 	bool torn;                     /* the segment does not end with a whole block */
 	bool footer_seen;
+	bool retention;                /* the segment behind a hole says that older ones are removed on purpose */
 
 	bool linked;                   /* there was a signature; next_* is what it vouches for */
 	bool trust;

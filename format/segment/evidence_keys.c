@@ -356,10 +356,13 @@ static void tell_removed(struct aq_check *c, const char *beside, uint64_t first,
 		snprintf(which, sizeof(which), "segment %" PRIu64 " was removed", first);
 	else
 		snprintf(which, sizeof(which), "segments %" PRIu64 " to %" PRIu64 " were removed", first, last);
+	enum aq_finding_kind kind = c->retention ? AQ_FINDING_NOTE : AQ_FINDING_REMOVED;
 	if (listed)
-		aq_found(c, AQ_FINDING_REMOVED, beside, 0, "%s: %" PRIu64 " events are unknown", which, events);
+		aq_found(c, kind, beside, 0, "%s%s: %" PRIu64 " events are unknown", which,
+			 c->retention ? " by retention" : "", events);
 	else
-		aq_found(c, AQ_FINDING_REMOVED, beside, 0, "%s, and the manifest does not say what was in there", which);
+		aq_found(c, kind, beside, 0, "%s%s, and the manifest does not say what was in there", which,
+			 c->retention ? " by retention" : "");
 }
 
 void aq_check_removed(struct aq_check *c, uint64_t first, uint64_t last, const char *beside)

@@ -333,6 +333,23 @@ static void find_out_whether_chained(struct aq_check *c, char *path)
 		close(s.fd);
 }
 
+/* Whether a segment's header says that the recorder removes old segments. */
+static bool says_retention(char *path)
+{
+	struct aq_segment s = { .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
+	struct aq_block block;
+	struct stat st;
+	uint8_t head[16] = { 0 };
+	if (s.fd < 0)
+		return false;
+	bool ok = fstat(s.fd, &st) == 0 && S_ISREG(st.st_mode);
+	s.bytes = ok ? (uint64_t)st.st_size : 0;
+	ok = ok && aq_block_at(&s, 0, &block) && block.kind == AQ_BLOCK_SEGMENT && block.payload_bytes >= sizeof(head) &&
+	     aq_segment_read(&s, head, sizeof(head), AQ_BLOCK_HEADER_BYTES) == 0;
+	close(s.fd);
+	return ok && head[12] & AQ_SEGMENTF_RETENTION;
+}
+
 static void check_folder(struct aq_check *c, const char *folder, const struct listed *files, size_t count)
 {
 	uint64_t due = 1;
@@ -346,8 +363,11 @@ static void check_folder(struct aq_check *c, const char *folder, const struct li
 			aq_found(c, AQ_FINDING_ALTERED, files[i].path, 0, "there is another segment of this number");
 			continue;
 		}
-		if (c->e->chained && files[i].number > due)
+		if (c->e->chained && files[i].number > due) {
+			c->retention = says_retention(files[i].path);
 			aq_check_removed(c, due, files[i].number - 1, files[i].path);
+			c->retention = false;
+		}
 		check_segment(c, files[i].path);
 		due = files[i].number + 1;
 	}

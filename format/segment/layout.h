@@ -67,8 +67,15 @@ void aq_chain_put(uint8_t *header, const uint8_t value[AQ_CHAIN_BYTES]);
 bool aq_block_header_read(const uint8_t *header, struct aq_block *ret_block);
 
 enum aq_incompatible { AQ_INCOMPATIBLE_SEALED = 1 << 0 }; /* blocks are encrypted, facts are in a block of their own */
-enum { AQ_SEGMENTF_POINTERS = 1 << 0 };
-enum { AQ_LEDGERF_FINAL = 1 << 0 };
+enum {
+	AQ_SEGMENTF_POINTERS = 1 << 0,
+	AQ_SEGMENTF_RETENTION = 1 << 1, /* the recorder removes old segments: that they are gone is no damage */
+};
+enum {
+	AQ_LEDGERF_FINAL = 1 << 0,
+	AQ_LEDGERF_RUNNING = 1 << 1, /* totals of a moment: only stored is exact */
+	AQ_LEDGERF_BASE = 1 << 2,    /* the segment's first: what all segments before it hold */
+};
 
 /* keys of the host facts in a segment header */
 enum aq_fact_key {

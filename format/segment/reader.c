@@ -306,6 +306,27 @@ static bool is_accounted(const struct aq_capture *c, size_t count, struct aq_gap
 	return false;
 }
 
+/* Segments before the i-th are not there because they were to be removed: a gap for each class that they had. */
+static int note_removed(struct aq_capture *c, size_t i, uint64_t first_ns, uint64_t last_ns, uint64_t count)
+{
+	const struct aq_segment *s = &c->segments[i];
+	struct aq_gap gap = { .first_ns = first_ns, .last_ns = last_ns > first_ns ? last_ns - 1 : first_ns, .count = AQ_GAP_COUNT_UNKNOWN,
+			      .cpu = UINT16_MAX, .cls = UINT8_MAX, .reason = AQ_GAP_RETENTION };
+	int r = 0;
+	c->info.removed_segments += count;
+	if (i == 0)
+		c->info.kept_from_ns = last_ns;
+	if (!s->has_base)
+		return aq_capture_push_gap(c, &gap);
+	for (unsigned cls = 0; r == 0 && cls < AQ_CLASS_COUNT; cls++) {
+		gap.cls = (uint8_t)cls;
+		gap.count = s->base_removed[cls];
+		if (gap.count)
+			r = aq_capture_push_gap(c, &gap);
+	}
+	return r;
+}
+
 /* Segments that are not there, and those that were not ended: what can be missing after them. */
 static int find_holes(struct aq_capture *c, bool is_folder)
 {
@@ -315,10 +336,17 @@ static int find_holes(struct aq_capture *c, bool is_folder)
 		const struct aq_segment_info *s = &c->segment_infos[i];
 		if (expected && s->number && s->number > expected) {
 			uint64_t first = i ? whole_until(c, i - 1) : c->info.start_boot_ns, last = next_life(c, i - 1);
-			aq_capture_damage(c, &c->segments[i], 0, 0, first, last < first ? first : last,
-					  "%llu segments before this one are missing", (unsigned long long)(s->number - expected));
-			c->info.finished = false;
+			last = last < first ? first : last;
+			if (c->segments[i].retention) {
+				if (note_removed(c, i, first, last, s->number - expected) < 0)
+					return -ENOMEM;
+			} else {
+				aq_capture_damage(c, &c->segments[i], 0, 0, first, last, "%llu segments before this one are missing",
+						  (unsigned long long)(s->number - expected));
+				c->info.finished = false;
+			}
 		}
+		c->info.retention = c->info.retention || c->segments[i].retention;
 		expected = s->number ? s->number + 1 : 0;
 		if (s->finished)
 			continue;
@@ -423,6 +451,7 @@ static int open_segments(struct aq_capture *c, char **names, size_t count, const
 	}
 	if (r == 0 && options && options->window && count > 1)
 		r = ask_window(c, options, &from_ns, &to_ns, err);
+	c->is_window = from_ns > 0 || to_ns < UINT64_MAX;
 	for (uint32_t i = 0; r == 0 && i < count; i++)
 		r = read_segment(c, i, from_ns, to_ns, err);
 	return r;

@@ -36,6 +36,9 @@ struct aq_capture_info {
 	uint32_t time_resolution_ns;
 	bool finished;                  /* none is missing, and each was ended, or the recorder that continued accounts for it */
 	uint32_t recording_count;       /* 1, and one more each time that a recorder continued the capture */
+	bool retention;                 /* old segments are removed on purpose */
+	uint64_t removed_segments;      /* so many were */
+	uint64_t kept_from_ns;          /* what is there begins here: all before was removed; 0: nothing was */
 	bool pointers_kept;
 	bool encrypted;                 /* some segment is */
 	bool locked;                    /* and some segment was opened by no key: nothing but its header is known */
@@ -139,6 +142,7 @@ struct aq_verify_result {
 	bool ledger_balances;
 	uint64_t produced, stored, lost, policy, degraded;
 	uint64_t unknown_gaps;          /* gaps of which nobody knows how much is missing */
+	uint64_t removed;               /* of stored: in segments that are not there (any more) */
 	char ledger_text[256];          /* the first row that does not balance */
 };
 int aq_capture_verify(struct aq_capture *c, struct aq_verify_result *ret_result,

@@ -21,15 +21,18 @@ static void check_rows(const struct aq_capture *c, const struct aq_recording *re
 		res->lost += row->lost;
 		res->policy += row->policy;
 		res->degraded += row->degraded;
-		bool balances = continued ? row->produced >= sum && counted >= row->stored :
-					    row->produced == sum && counted == row->stored;
+		res->removed += row->removed;
+		bool moment = c->running && !continued; /* only stored is exact */
+		bool balances = continued ? row->produced >= sum && counted >= row->stored - row->removed :
+					    (moment || row->produced == sum) && counted == row->stored - row->removed;
 		if ((balances && known) || !res->ledger_balances)
 			continue;
 		res->ledger_balances = false;
 		snprintf(res->ledger_text, sizeof(res->ledger_text),
-			 "cpu %u class %s: produced %llu, stored %llu (%llu in the file), lost %llu, policy %llu", row->cpu,
+			 "cpu %u class %s: produced %llu, stored %llu (%llu in the file, %llu removed), lost %llu, policy %llu", row->cpu,
 			 aq_class_name(row->cls), (unsigned long long)row->produced, (unsigned long long)row->stored,
-			 (unsigned long long)counted, (unsigned long long)row->lost, (unsigned long long)row->policy);
+			 (unsigned long long)counted, (unsigned long long)row->removed, (unsigned long long)row->lost,
+			 (unsigned long long)row->policy);
 	}
 }
 

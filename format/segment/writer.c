@@ -280,12 +280,13 @@ static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
 {
 	const struct aq_capture_meta *m = &w->meta;
 	struct aq_buf *b = &w->payload;
-	uint32_t flags = w->options.keep_pointers ? AQ_SEGMENTF_POINTERS : 0;
+	uint32_t open_flags = w->options.retention ? AQ_SEGMENTF_RETENTION : 0;
+	uint32_t flags = open_flags | (w->options.keep_pointers ? AQ_SEGMENTF_POINTERS : 0);
 	begin_block(b);
 	aq_buf_put_u32(b, AQ_FORMAT_VERSION);
 	aq_buf_put_u32(b, 0); /* compatible features */
 	aq_buf_put_u32(b, w->seal ? AQ_INCOMPATIBLE_SEALED : 0);
-	aq_buf_put_u32(b, w->seal ? 0 : flags);
+	aq_buf_put_u32(b, w->seal ? open_flags : flags);
 	aq_buf_put(b, m->capture_id, sizeof(m->capture_id));
 	aq_buf_put_u64(b, w->segment_number);
 	aq_buf_put_u64(b, m->start_boot_ns);
@@ -404,7 +405,7 @@ static int init(struct aq_capture_writer *w, const char *path, const struct aq_c
 	return 0;
 }
 
-static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *err);
+static int write_ledger(struct aq_capture_writer *w, unsigned flags, struct aq_err *err);
 
 /* The folder's own name; not every file system can. */
 static void sync_parent(const char *path)
@@ -460,7 +461,7 @@ static int open_folder(struct aq_capture_writer *w, struct aq_err *err)
 	if (r == 0)
 		r = open_segment(w, err);
 	if (r == 0 && w->gap_count) /* at once, so that whatever happens to this recording, the gap before it is known */
-		r = write_ledger(w, false, err);
+		r = write_ledger(w, 0, err);
 	if (r < 0 && made) { /* nothing was recorded yet: leave nothing that looks like a capture */
 		unlinkat(w->dir_fd, AQ_MANIFEST_NAME, 0);
 		rmdir(w->path);
@@ -630,25 +631,34 @@ static int write_chunks(struct aq_capture_writer *w, struct aq_err *err)
 	return r < 0 ? r : write_chunk(w, &w->builder, err);
 }
 
-static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *err)
+/* What is in the file is known here to the event, when the last totals may be a second old. */
+static uint64_t stored_of(const struct aq_capture_writer *w, const struct aq_ledger_row *row, unsigned flags)
+{
+	bool known = flags & AQ_LEDGERF_RUNNING && row->cpu < CPUS_MAX && row->cls < AQ_CLASS_COUNT;
+	return known ? w->stats->stored[row->cpu][row->cls] : row->stored;
+}
+
+/* flags: enum AQ_LEDGERF_. */
+static int write_ledger(struct aq_capture_writer *w, unsigned flags, struct aq_err *err)
 {
 	struct aq_buf *b = &w->payload;
 	if (!w->ledger_due && !w->gap_count)
 		return 0;
 	mark_whole(w);
+	bool is_base = flags & AQ_LEDGERF_BASE; /* says nothing of the time */
 	begin_block(b);
-	aq_buf_put_u64(b, w->ledger_boot_ns);
-	aq_buf_put_u64(b, w->ledger_real_ns);
+	aq_buf_put_u64(b, is_base ? 0 : w->ledger_boot_ns);
+	aq_buf_put_u64(b, is_base ? 0 : w->ledger_real_ns);
 	aq_buf_put_u32(b, (uint32_t)w->row_count);
 	aq_buf_put_u32(b, w->gap_count);
-	aq_buf_put_u32(b, final ? 1 : 0);
+	aq_buf_put_u32(b, flags);
 	aq_buf_put_u32(b, w->recording);
 	for (size_t i = 0; i < w->row_count; i++) {
 		const struct aq_ledger_row *row = &w->rows[i];
 		aq_buf_put_varint(b, row->cpu);
 		aq_buf_put_u8(b, row->cls);
 		aq_buf_put_varint(b, row->produced);
-		aq_buf_put_varint(b, row->stored);
+		aq_buf_put_varint(b, stored_of(w, row, flags));
 		aq_buf_put_varint(b, row->lost);
 		aq_buf_put_varint(b, row->policy);
 		aq_buf_put_varint(b, row->degraded);
@@ -663,7 +673,7 @@ static int write_ledger(struct aq_capture_writer *w, bool final, struct aq_err *
 	mark_whole(w);
 	w->summary.ledger_offset = offset;
 	widen(&w->summary.gap_first_ns, &w->summary.gap_last_ns, w->gaps_first_ns, w->gaps_last_ns);
-	if (w->ledger_boot_ns) {
+	if (w->ledger_boot_ns && !is_base) {
 		widen(&w->summary.first_ns, &w->summary.last_ns, w->ledger_boot_ns, w->ledger_boot_ns);
 		w->summary.boot_ns = w->ledger_boot_ns;
 		w->summary.real_ns = w->ledger_real_ns;
@@ -777,7 +787,7 @@ static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *er
 	int r = write_chunks(w, err);
 	if (r == 0) {
 		w->ledger_due = true;
-		r = write_ledger(w, true, err);
+		r = write_ledger(w, AQ_LEDGERF_FINAL | (last ? 0 : AQ_LEDGERF_RUNNING), err);
 	}
 	if (r < 0)
 		return r;
@@ -816,6 +826,20 @@ static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *er
 	return fail(w, err);
 }
 
+/* Another segment, which states first what those before it hold: without them it is still whole. */
+static int rotate(struct aq_capture_writer *w, uint64_t time_ns, struct aq_err *err)
+{
+	int r = end_segment(w, false, err);
+	if (r == 0)
+		r = open_segment(w, err);
+	if (r < 0)
+		return r;
+	w->segment_start_ns = time_ns;
+	w->ledger_due = w->row_count > 0;
+	r = write_ledger(w, AQ_LEDGERF_BASE | AQ_LEDGERF_RUNNING, err);
+	return r == 0 && w->options.on_segment ? w->options.on_segment(w->options.user, w, err) : r;
+}
+
 int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev, struct aq_err *err)
 {
 	if (w->failure.code)
@@ -825,13 +849,9 @@ int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev
 	bool big = w->options.segment_bytes && w->segment_bytes >= w->options.segment_bytes;
 	bool old = w->options.segment_age_ns && ev->time_ns > w->segment_start_ns &&
 		   ev->time_ns - w->segment_start_ns >= w->options.segment_age_ns;
-	if ((big || old) && w->summary.events) {
-		int r = end_segment(w, false, err);
-		r = r < 0 ? r : open_segment(w, err);
-		if (r == 0 && w->options.on_segment) {
-			w->segment_start_ns = ev->time_ns;
-			r = w->options.on_segment(w->options.user, w, err);
-		}
+	if ((big || old) && w->summary.events &&
+	    (!w->options.may_rotate || w->options.may_rotate(w->options.user, ev->time_ns, !old))) {
+		int r = rotate(w, ev->time_ns, err);
 		if (r < 0)
 			return r;
 	}
@@ -885,7 +905,7 @@ int aq_capture_writer_flush(struct aq_capture_writer *w, struct aq_err *err)
 		return fail(w, err);
 	int r = write_chunks(w, err);
 	if (r == 0)
-		r = write_ledger(w, false, err);
+		r = write_ledger(w, 0, err);
 	return r < 0 ? r : sign_if_due(w, err);
 }
 

@@ -63,6 +63,10 @@ struct aq_writer_options {
 	bool unchecked;                /* for tests/bench only: no checksums of payloads and no chain; no reader takes that */
 	enum aq_sync sync;
 	bool append;                   /* the folder may be there: its recording is continued */
+	bool retention;                /* the owner removes old segments: headers say so, and no reader calls it damage */
+	/* Asked for each event while a new segment is due, by its size or by its age; false puts it off. The owner may hand
+	 * in the present totals here. NULL: always. */
+	bool (*may_rotate)(void *user, uint64_t event_time_ns, bool by_size);
 	/* Called after a new segment was opened, before any further event: the owner writes a state checkpoint with
 	 * aq_capture_writer_add. May be NULL. Not called for the first segment. */
 	int (*on_segment)(void *user, struct aq_capture_writer *w, struct aq_err *err);
