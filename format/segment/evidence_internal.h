@@ -57,7 +57,6 @@ struct aq_check {
 	uint32_t last_flags;           /* of the last statement */
 	bool hurt_since;               /* something is damaged since the last statement: it may have been one */
 	uint64_t signed_segment;       /* of the last statement */
-	const struct aq_carried *pending; /* fits, and may be what the next signature follows */
 	size_t waiting;                /* findings from here on wait for the signature after them */
 };
 

@@ -13,7 +13,7 @@
 
 #include "format/segment/evidence_internal.h"
 
-enum { ENTRIES_MAX = 10000000, CARRIED_MAX = 100000 };
+enum { ENTRIES_MAX = 10000000, CARRIED_MAX = 4096 };
 
 static bool add_entry(struct aq_loaded_manifest *m, const struct aq_manifest_entry *entry, const struct aq_block *block)
 {
@@ -54,7 +54,7 @@ static void take_contents(struct aq_check *c, const struct aq_block *block)
 			c->id_known = true;
 		}
 		sound = sound && memcmp(id, c->capture_id, sizeof(id)) == 0;
-		if (sound && carried && (m->carried_count == CARRIED_MAX || !add_carried(m, carried, block->offset)))
+		if (sound && carried && m->carried_count < CARRIED_MAX && !add_carried(m, carried, block->offset))
 			c->out_of_memory = true;
 	} else if (type == AQ_MANIFEST_SEGMENT) {
 		sound = aq_manifest_read_entry(&r, &entry) &&
@@ -233,21 +233,29 @@ static void bridge_damage(struct aq_check *c, uint64_t epoch)
 	}
 }
 
+/* Statements that fit, and that only the manifest has, up to an epoch. They were carried in order. */
+static void follow_carried(struct aq_check *c, uint64_t epoch)
+{
+	struct aq_statement st;
+	for (size_t i = 0; i < c->manifest.carried_count; i++) {
+		const struct aq_carried *carried = &c->manifest.carried[i];
+		aq_statement_read(carried->bytes, &st);
+		if (!carried->fits || st.epoch != c->next_epoch || st.epoch >= epoch ||
+		    memcmp(st.public_key, c->next_key, AQ_KEY_BYTES) != 0)
+			continue;
+		link_key(c, &st, c->manifest.file.path, carried->offset);
+		c->e->signatures++;
+	}
+}
+
 /* A statement of the recording before this one, or one that a killed recorder could not write, comes before st. */
 static void bridge(struct aq_check *c, const struct aq_statement *st)
 {
 	struct aq_statement before;
 	if (c->hurt_since && (!c->linked || st->epoch > c->next_epoch))
 		bridge_damage(c, st->epoch);
-	if (c->linked && c->pending) {
-		aq_statement_read(c->pending->bytes, &before);
-		if (before.epoch == c->next_epoch && memcmp(before.next_key, st->public_key, AQ_KEY_BYTES) == 0) {
-			link_key(c, &before, c->manifest.file.path, c->pending->offset);
-			c->e->signatures++;
-		}
-		c->pending = NULL;
-		return;
-	}
+	if (c->linked && st->epoch > c->next_epoch)
+		follow_carried(c, st->epoch);
 	for (size_t i = 0; !c->linked && c->keys && i < c->manifest.carried_count; i++) {
 		const struct aq_carried *carried = &c->manifest.carried[i];
 		aq_statement_read(carried->bytes, &before);
@@ -299,7 +307,6 @@ void aq_check_carried(struct aq_check *c, const struct aq_block *block)
 		    memcmp(st.chain, c->value, AQ_CHAIN_BYTES) != 0 || !aq_statement_is_genuine(carried->bytes))
 			continue;
 		carried->fits = true;
-		c->pending = carried;
 	}
 }
 
@@ -369,6 +376,13 @@ void aq_check_removed(struct aq_check *c, uint64_t first, uint64_t last, const c
 {
 	uint64_t from = first, events = 0;
 	size_t i = 0;
+	for (size_t k = 0; k < c->manifest.carried_count; k++) { /* their place is gone; their keys are still needed */
+		struct aq_carried *carried = &c->manifest.carried[k];
+		struct aq_statement st;
+		aq_statement_read(carried->bytes, &st);
+		if (st.segment >= first && st.segment <= last && memcmp(st.capture_id, c->capture_id, 16) == 0)
+			carried->fits = aq_statement_is_genuine(carried->bytes);
+	}
 	while (i < c->manifest.entry_count && c->manifest.entries[i].entry.segment < first)
 		i++;
 	/* entry by entry, not number by number: numbers come from file names */
@@ -401,16 +415,8 @@ void aq_check_keys_end(struct aq_check *c, uint64_t first_segment, uint64_t last
 {
 	struct aq_evidence *e = c->e;
 	struct aq_statement st;
-	if (c->linked && c->pending) { /* the recorder was killed between making its signature and writing it */
-		aq_statement_read(c->pending->bytes, &st);
-		if (st.epoch == c->next_epoch && memcmp(st.public_key, c->next_key, AQ_KEY_BYTES) == 0) {
-			uint64_t blocks = e->tail_blocks, bytes = e->tail_bytes;
-			link_key(c, &st, c->manifest.file.path, c->pending->offset);
-			signed_up_to(c, &st);
-			e->tail_blocks = blocks; /* what came after it is not known to this pass: all of it counts */
-			e->tail_bytes = bytes;
-		}
-	}
+	if (c->linked) /* of a recorder that was killed between making its signature and writing it */
+		follow_carried(c, UINT64_MAX);
 	for (size_t i = 0; i < c->manifest.carried_count; i++) {
 		const struct aq_carried *carried = &c->manifest.carried[i];
 		aq_statement_read(carried->bytes, &st);

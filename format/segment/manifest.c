@@ -164,7 +164,7 @@ static void find_end(struct aq_manifest_writer *m)
 	struct stat st;
 	struct aq_segment s = { .fd = m->fd, .path = (char *)AQ_MANIFEST_NAME };
 	struct aq_block block;
-	uint8_t header[AQ_BLOCK_HEADER_BYTES];
+	uint8_t header[AQ_BLOCK_HEADER_BYTES], start[16];
 	if (fstat(m->fd, &st) < 0)
 		return;
 	s.bytes = (uint64_t)st.st_size;
@@ -173,29 +173,42 @@ static void find_end(struct aq_manifest_writer *m)
 		if (whole > s.bytes - m->bytes || aq_segment_read(&s, header, sizeof(header), m->bytes) < 0)
 			break;
 		memcpy(m->chain, header + AQ_BLOCK_CHAIN_AT, AQ_CHAIN_BYTES);
+		if (block.payload_bytes >= sizeof(start) &&
+		    aq_segment_read(&s, start, sizeof(start), m->bytes + AQ_BLOCK_HEADER_BYTES) == 0) {
+			struct aq_bytes r = aq_bytes_of(start, sizeof(start));
+			uint32_t type = aq_bytes_u32(&r);
+			aq_bytes_u32(&r);
+			if (type == AQ_MANIFEST_SEGMENT)
+				m->last_segment = aq_bytes_u64(&r);
+		}
 		m->number = block.number + 1;
 		m->bytes += whole;
 	}
 }
 
-int aq_manifest_open(int dir_fd, const uint8_t capture_id[16], const uint8_t *carried, struct aq_manifest_writer *ret)
+int aq_manifest_carry(struct aq_manifest_writer *m, const uint8_t capture_id[16], const uint8_t *carried)
 {
 	struct aq_buf b;
-	*ret = (struct aq_manifest_writer){ .fd = openat(dir_fd, AQ_MANIFEST_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) };
-	if (ret->fd < 0)
-		return -errno;
-	find_end(ret);
-	if (ftruncate(ret->fd, (off_t)ret->bytes) < 0) /* a torn end */
-		return -errno;
 	begin(&b, AQ_MANIFEST_START);
 	aq_buf_put(&b, capture_id, 16);
 	aq_buf_put_u32(&b, carried ? 1 : 0);
 	aq_buf_put_u32(&b, 0);
 	if (carried)
 		aq_buf_put(&b, carried, AQ_STATEMENT_BYTES);
-	int r = add_block(ret, &b);
+	int r = add_block(m, &b);
 	aq_buf_release(&b);
 	return r;
+}
+
+int aq_manifest_open(int dir_fd, const uint8_t capture_id[16], const uint8_t *carried, struct aq_manifest_writer *ret)
+{
+	*ret = (struct aq_manifest_writer){ .fd = openat(dir_fd, AQ_MANIFEST_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) };
+	if (ret->fd < 0)
+		return -errno;
+	find_end(ret);
+	if (ftruncate(ret->fd, (off_t)ret->bytes) < 0) /* a torn end */
+		return -errno;
+	return aq_manifest_carry(ret, capture_id, carried);
 }
 
 int aq_manifest_add(struct aq_manifest_writer *m, const struct aq_manifest_entry *e)
@@ -212,7 +225,65 @@ int aq_manifest_add(struct aq_manifest_writer *m, const struct aq_manifest_entry
 	aq_buf_put_u32(&b, e->statement_count);
 	aq_buf_put(&b, e->statements, (size_t)e->statement_count * AQ_STATEMENT_BYTES);
 	int r = add_block(m, &b);
+	if (r == 0)
+		m->last_segment = e->segment;
 	aq_buf_release(&b);
+	return r;
+}
+
+struct adoption {
+	const struct aq_segment *segment;
+	struct aq_manifest_entry entry;
+	struct aq_buf statements;
+};
+
+static int adopt_block(void *user, const struct aq_block *block)
+{
+	struct adoption *a = user;
+	uint8_t header[AQ_BLOCK_HEADER_BYTES], bytes[AQ_STATEMENT_BYTES];
+	struct aq_statement st;
+	if (aq_segment_read(a->segment, header, sizeof(header), block->offset) == 0)
+		memcpy(a->entry.chain, header + AQ_BLOCK_CHAIN_AT, AQ_CHAIN_BYTES);
+	if (block->kind != AQ_BLOCK_SIGNATURE || block->payload_bytes != AQ_STATEMENT_BYTES ||
+	    aq_segment_read(a->segment, bytes, sizeof(bytes), block->offset + AQ_BLOCK_HEADER_BYTES) < 0)
+		return 0;
+	aq_statement_read(bytes, &st);
+	a->entry.flags = st.flags;
+	a->entry.events = st.events;
+	a->entry.first_ns = st.first_ns;
+	a->entry.last_ns = st.last_ns;
+	aq_buf_put(&a->statements, bytes, sizeof(bytes));
+	return a->statements.failed ? -ENOMEM : 0;
+}
+
+static void step_over(void *user, uint64_t offset, uint64_t bytes, const char *text)
+{
+	(void)user;
+	(void)offset;
+	(void)bytes;
+	(void)text;
+}
+
+int aq_manifest_adopt(struct aq_manifest_writer *m, const char *path, uint64_t number)
+{
+	struct aq_segment s = { .path = (char *)path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW) };
+	struct adoption a = { .segment = &s, .entry = { .segment = number, .first_ns = UINT64_MAX } };
+	struct stat st;
+	if (s.fd < 0 || fstat(s.fd, &st) < 0) {
+		int code = -errno;
+		if (s.fd >= 0)
+			close(s.fd);
+		return code;
+	}
+	s.bytes = a.entry.bytes = (uint64_t)st.st_size;
+	aq_buf_init(&a.statements, (size_t)AQ_STATEMENTS_MAX * AQ_STATEMENT_BYTES);
+	int r = aq_segment_walk(&s, adopt_block, step_over, &a);
+	a.entry.statements = a.statements.data;
+	a.entry.statement_count = (uint32_t)(a.statements.len / AQ_STATEMENT_BYTES);
+	if (r == 0)
+		r = aq_manifest_add(m, &a.entry);
+	aq_buf_release(&a.statements);
+	close(s.fd);
 	return r;
 }
 

@@ -44,8 +44,8 @@ bool aq_statement_is_genuine(const uint8_t bytes[AQ_STATEMENT_BYTES]);
 
 enum aq_manifest_type { AQ_MANIFEST_START = 1, AQ_MANIFEST_SEGMENT = 2 };
 
-struct aq_manifest_entry { /* one closed segment */
-	uint32_t flags;                /* enum aq_statement_flag */
+struct aq_manifest_entry { /* one segment that nothing is added to any more */
+	uint32_t flags;                /* enum aq_statement_flag; 0: it was given up without a footer */
 	uint64_t segment, bytes, events;
 	uint64_t first_ns, last_ns;
 	uint8_t chain[AQ_CHAIN_BYTES]; /* after its last block */
@@ -56,6 +56,7 @@ struct aq_manifest_entry { /* one closed segment */
 struct aq_manifest_writer {
 	int fd;
 	uint64_t bytes, number;
+	uint64_t last_segment; /* the highest that has an entry */
 	uint8_t chain[AQ_CHAIN_BYTES];
 };
 /*
@@ -66,6 +67,10 @@ struct aq_manifest_writer {
 int aq_manifest_open(int dir_fd, const uint8_t capture_id[16], const uint8_t *carried, struct aq_manifest_writer *ret);
 /* On the disk when it returns. */
 int aq_manifest_add(struct aq_manifest_writer *m, const struct aq_manifest_entry *entry);
+/* An entry for the file of a segment that a recorder left without one, from what it holds. -ENOENT: it is not there. */
+int aq_manifest_adopt(struct aq_manifest_writer *m, const char *segment_path, uint64_t number);
+/* A statement that could not be written into its segment. */
+int aq_manifest_carry(struct aq_manifest_writer *m, const uint8_t capture_id[16], const uint8_t *carried);
 void aq_manifest_close(struct aq_manifest_writer *m);
 
 /* A block of a manifest as read back. False when it is cut or senseless; pointers are borrowed from the payload. */

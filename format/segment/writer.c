@@ -66,6 +66,7 @@ struct aq_capture_writer {
 	uint8_t chain[AQ_CHAIN_BYTES]; /* after the last block */
 	struct aq_manifest_writer manifest;
 	struct aq_buf statements;      /* signatures of this segment */
+	bool unwritten;                /* the last signature was made, but its block could not be written */
 	uint64_t signed_blocks, signed_ns; /* blocks of the segment up to the last signature; when that was, boot time */
 	struct aq_keys recipients;
 	struct aq_seal *seal; /* the open segment's, in memory that is neither swapped nor dumped; NULL: not encrypted */
@@ -313,9 +314,31 @@ static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
 	return 0;
 }
 
+static int manifest_failed(struct aq_capture_writer *w, int code, struct aq_err *err)
+{
+	aq_err_set(&w->failure, code, "'%s/%s': could not be written: %s", w->path, AQ_MANIFEST_NAME, strerror(-code));
+	return fail(w, err);
+}
+
+/* The segment before the next one has its entry in the manifest, also when it was given up or its recorder was killed. */
+static int settle_manifest(struct aq_capture_writer *w, struct aq_err *err)
+{
+	char *path = NULL;
+	if (w->manifest.last_segment >= w->segment_number)
+		return 0;
+	if (asprintf(&path, "%s/segment-%06llu.aqs", w->path, (unsigned long long)w->segment_number) < 0)
+		return out_of_memory(w, err);
+	int r = aq_manifest_adopt(&w->manifest, path, w->segment_number);
+	free(path);
+	return r < 0 && r != -ENOENT ? manifest_failed(w, r, err) : 0;
+}
+
 static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 {
 	char name[64];
+	int r = settle_manifest(w, err);
+	if (r < 0)
+		return r;
 	w->segment_number++;
 	w->segment_bytes = w->block_number = w->segment_start_ns = 0;
 	w->summary = (struct aq_footer_summary){ .ring_min_ns = UINT64_MAX, .first_ns = UINT64_MAX, .gap_first_ns = UINT64_MAX };
@@ -333,7 +356,7 @@ static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 		aq_err_set(&w->failure, -errno, "'%s/%s': could not be made: %s", w->path, name, strerror(errno));
 		return fail(w, err);
 	}
-	int r = write_segment_header(w, err);
+	r = write_segment_header(w, err);
 	if (r == 0)
 		r = settle(w, err);
 	if (r < 0) { /* without a header it is nothing; where it can't be removed, its number is used up */
@@ -346,12 +369,6 @@ static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 		fsync(w->dir_fd); /* the name; not every file system can */
 	w->stats->segments++;
 	return 0;
-}
-
-static int manifest_failed(struct aq_capture_writer *w, int code, struct aq_err *err)
-{
-	aq_err_set(&w->failure, code, "'%s/%s': could not be written: %s", w->path, AQ_MANIFEST_NAME, strerror(-code));
-	return fail(w, err);
 }
 
 static int open_manifest(struct aq_capture_writer *w, struct aq_err *err)
@@ -740,9 +757,17 @@ static int sign(struct aq_capture_writer *w, uint32_t flags, struct aq_err *err)
 				   .last_ns = w->summary.ring_max_ns };
 	uint8_t bytes[AQ_STATEMENT_BYTES];
 	struct aq_err why = { 0 };
+	int r;
 	if (!w->options.signer || (!flags && w->statements.len / AQ_STATEMENT_BYTES >= AQ_STATEMENTS_MAX - 1))
 		return 0;
+	mark_whole(w); /* what is signed stays */
 	(void)!fdatasync(w->fd);
+	if (w->unwritten) { /* the keys lead over it */
+		r = aq_manifest_carry(&w->manifest, w->meta.capture_id, aq_signer_carried(w->options.signer));
+		if (r < 0)
+			return manifest_failed(w, r, err);
+		w->unwritten = false;
+	}
 	memcpy(st.capture_id, w->meta.capture_id, sizeof(st.capture_id));
 	memcpy(st.chain, w->chain, sizeof(st.chain));
 	w->signed_ns = boot_ns();
@@ -751,13 +776,17 @@ static int sign(struct aq_capture_writer *w, uint32_t flags, struct aq_err *err)
 		snprintf(w->stats->signature_failure, sizeof(w->stats->signature_failure), "%s", why.text);
 		return 0;
 	}
+	w->unwritten = true;
 	begin_block(&w->payload);
 	aq_buf_put(&w->payload, bytes, sizeof(bytes));
-	aq_buf_put(&w->statements, bytes, sizeof(bytes));
-	int r = w->statements.failed ? out_of_memory(w, err) : append_block(w, AQ_BLOCK_SIGNATURE, 0, &w->payload, NULL, err);
+	r = append_block(w, AQ_BLOCK_SIGNATURE, 0, &w->payload, NULL, err);
 	if (r < 0)
 		return r;
+	w->unwritten = false;
 	mark_whole(w);
+	aq_buf_put(&w->statements, bytes, sizeof(bytes));
+	if (w->statements.failed)
+		return out_of_memory(w, err);
 	w->signed_blocks = w->block_number;
 	w->stats->signatures++;
 	return 0;
@@ -806,7 +835,7 @@ static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *er
 	if (r < 0)
 		return r;
 	mark_whole(w);
-	bool sync = w->options.sync != AQ_SYNC_NONE;
+	bool sync = w->options.sync != AQ_SYNC_NONE || w->options.signer; /* the manifest must not promise more than is there */
 	int code = sync && fsync(w->fd) < 0 && errno != EINVAL ? -errno : 0;
 	if (close(w->fd) < 0 && code == 0)
 		code = -errno;

@@ -142,7 +142,7 @@ PY
 hurt
 truncate -s "$(cat cut)" hurt.aquila/segment-000002.aqs
 run 1 verify hurt.aquila --key host.key.pub
-out_has "the end is missing: the segment was closed with "
+out_has "the end is missing: the segment had "
 # and without anything behind it, as if the recorder had been killed
 hurt
 rm hurt.aquila/segment-00000[3-9].aqs

@@ -57,6 +57,13 @@ says "signed by the given key"
 says "unfinished"
 says "tail    unsigned: "
 ! grep -q ALTERED out || fail "a killed recorder looks like an intruder: $(cat out)"
+# continued: the same chain and the same line of keys, over the gap
+"$aquilad" --sign keys/host.key --append -o b.aquila -q -d 500ms >out 2>err
+"$aquila" verify b.aquila --key second.pub >out 2>&1
+case $? in 0 | 3) ;; *) fail "a continued capture: $(cat out)" ;; esac # 3 where the kill tore a block
+says "signed by the given key"
+! grep -q ALTERED out || fail "a continued capture looks altered: $(cat out)"
+! grep -q "tail    unsigned" out || fail "the end of a continued capture is not signed: $(cat out)"
 "$aquila" verify b.aquila --format json >out 2>&1
 echo "$(sed -n 's/.*"next_key":"\([^"]*\)".*/\1/p' out)" >third.pub
 

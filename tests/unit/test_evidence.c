@@ -7,7 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sodium.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,33 +90,68 @@ static struct pair make_key(const char *name)
 	return pair;
 }
 
-/* SEGMENTS segments of FLUSHES chunks, each chunk followed by a signature if there is a key. */
-static void record(const char *name, const char *key, uint8_t id, bool close_it)
+/* Every write beyond so many bytes of a file fails, until it is 0. */
+static void limit_files(rlim_t bytes)
 {
-	const struct aq_capture_meta meta = { .host = "h", .capture_id = { id }, .cpu_count = 1, .start_boot_ns = 1000,
+	struct rlimit limit;
+	signal(SIGXFSZ, SIG_IGN);
+	AQ_REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+	limit.rlim_cur = bytes ? bytes : limit.rlim_max;
+	AQ_REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+/* What failed is tried again when there is room. */
+static void must(int r, struct aq_capture_writer *w)
+{
+	struct aq_err err = { 0 };
+	if (r == 0)
+		return;
+	limit_files(0);
+	r = aq_capture_writer_resume(w, &err);
+	if (r < 0)
+		fprintf(stderr, "%s\n", err.text);
+	AQ_REQUIRE(r == 0);
+}
+
+/* SEGMENTS segments of FLUSHES chunks, each chunk followed by a signature if there is a key. */
+static void record_with(const char *name, const char *key, uint8_t id, bool close_it, bool append, rlim_t limit)
+{
+	const struct aq_capture_meta meta = { .host = "h", .boot_id = "b", .capture_id = { id }, .cpu_count = 1, .start_boot_ns = 1000,
 					      .start_real_ns = 5000, .clock_ticks = 100, .page_size = 4096 };
-	struct aq_writer_options options = { .segment_age_ns = 1000000, .sign_interval_ns = 1 };
+	struct aq_writer_options options = { .segment_age_ns = 1000000, .sign_interval_ns = 1, .append = append };
 	struct aq_capture_writer *w = NULL;
 	struct aq_err err = { 0 };
 	if (key)
 		AQ_REQUIRE(aq_signer_new(key, &options.signer, &err) == 0);
 	AQ_REQUIRE(aq_capture_writer_new(at(name), &meta, &options, &w, &err) == 0);
+	if (limit)
+		limit_files(limit);
 	for (unsigned i = 0; i < SEGMENTS * FLUSHES * EVENTS; i++) {
 		char text[32];
 		struct aq_event ev = { .time_ns = 2000 + (uint64_t)(i / (FLUSHES * EVENTS)) * 2000000 + i, .pid = 10, .tid = 10,
 				       .id = AQ_EV_openat, .cls = AQ_CLASS_IMPORTANT, .arg_count = 4, .args = { i }, .attr_count = 1 };
 		snprintf(text, sizeof(text), "/etc/file-%u-of-%u", i, id);
 		ev.attrs[0] = (struct aq_attr){ .key = AQ_ATTR_PATH, .data = text, .len = (uint32_t)strlen(text) };
-		AQ_REQUIRE(aq_capture_writer_add(w, &ev, &err) == 0);
-		if (i % EVENTS == EVENTS - 1)
-			AQ_REQUIRE(aq_capture_writer_flush(w, &err) == 0);
+		int r = aq_capture_writer_add(w, &ev, &err);
+		AQ_REQUIRE(r == 0 || limit);
+		must(r, w);
+		r = i % EVENTS == EVENTS - 1 ? aq_capture_writer_flush(w, &err) : 0;
+		AQ_REQUIRE(r == 0 || limit);
+		must(r, w);
 	}
+	if (limit)
+		limit_files(0);
 	if (close_it)
 		AQ_REQUIRE(aq_capture_writer_close(w, &err) == 0);
-	if (key)
+	if (key && !limit)
 		AQ_CHECK_EQ_U64(aq_capture_writer_stats(w)->signatures, SEGMENTS * (FLUSHES + 1) - !close_it);
 	aq_capture_writer_free(w);
 	aq_signer_free(options.signer);
+}
+
+static void record(const char *name, const char *key, uint8_t id, bool close_it)
+{
+	record_with(name, key, id, close_it, false, 0);
 }
 
 struct file { /* a segment or the manifest, to be altered and written back */
@@ -599,11 +636,11 @@ AQ_TEST(an_end_cut_off)
 	f->size = f->block[signature + 1];
 	store(f);
 	check("c", key.public_key);
-	finding(AQ_FINDING_ALTERED, "the end is missing: the segment was closed");
+	finding(AQ_FINDING_ALTERED, "the end is missing: the segment had");
 	f->size -= 3; /* no clean cut */
 	store(f);
 	check("c", key.public_key);
-	finding(AQ_FINDING_DAMAGED, "the end is missing: the segment was closed");
+	finding(AQ_FINDING_DAMAGED, "the end is missing: the segment had");
 	/* with the manifest cut back too it looks like a recorder that was killed: proven up to there and no further */
 	f->size += 3;
 	store(f);
@@ -755,6 +792,61 @@ AQ_TEST(a_signature_that_did_not_reach_its_segment)
 	store(f);
 	check("c", key.public_key);
 	finding(AQ_FINDING_ALTERED, "which is not there any more");
+	end();
+}
+
+AQ_TEST(continued_after_a_kill)
+{
+	begin();
+	struct pair key = make_key("key");
+	record("c", key.path, 1, false);
+	/* its last signature did not get there */
+	struct file *f = load("c", "segment-000003.aqs");
+	f->size = f->block[f->blocks - 1];
+	store(f);
+	record_with("c", key.path, 9, true, true, 0);
+	check("c", key.public_key);
+	nothing_found();
+	AQ_CHECK(e.trusted && e.ended);
+	AQ_CHECK_EQ_U64(e.signatures, 2 * SEGMENTS * (FLUSHES + 1) - 1);
+	AQ_CHECK_EQ_U64(e.last_epoch, 2 * SEGMENTS * (FLUSHES + 1) - 2);
+	/* the segment of the killed recorder has its entry: when it is gone the key still goes on */
+	AQ_CHECK_EQ_INT(load("c", "manifest.aqm")->blocks, 2 + 2 * SEGMENTS);
+	AQ_REQUIRE(unlink(at("c/segment-000002.aqs")) == 0);
+	check("c", key.public_key);
+	finding(AQ_FINDING_REMOVED, "segment 2 was removed: 30 events are unknown");
+	AQ_CHECK(e.trusted && e.ended);
+	AQ_CHECK_EQ_U64(e.altered, 0);
+	AQ_REQUIRE(unlink(at("c/segment-000003.aqs")) == 0); /* the one with the lost signature, too */
+	check("c", key.public_key);
+	finding(AQ_FINDING_REMOVED, "segments 2 to 3 were removed");
+	AQ_CHECK(e.trusted && e.ended);
+	AQ_CHECK_EQ_U64(e.altered, 0);
+	end();
+}
+
+AQ_TEST(a_full_disk_is_no_intruder)
+{
+	unsigned carried = 0, unlisted = 0;
+	begin();
+	struct pair key = make_key("key");
+	for (rlim_t limit = 600; limit < 4000; limit += 24) {
+		record_with("c", key.path, (uint8_t)(limit / 24), true, false, limit); /* each with an id of its own */
+		check("c", key.public_key);
+		if (e.altered || e.damaged || !e.trusted || !e.ended)
+			AQ_TEST_FAIL_("a limit of %llu bytes: %llu altered, %llu damaged, trusted %d, ended %d: %s", (unsigned long long)limit,
+				      (unsigned long long)e.altered, (unsigned long long)e.damaged, e.trusted, e.ended,
+				      e.finding_count ? e.findings[0].text : "");
+		memcpy(key.public_key, e.next_key, sizeof(e.next_key));
+		struct file *f = load("c", "manifest.aqm");
+		for (unsigned i = 1; i < f->blocks; i++)
+			carried += f->data[f->block[i] + AQ_BLOCK_HEADER_BYTES] == AQ_MANIFEST_START;
+		for (size_t i = 0; i < e.finding_count; i++)
+			unlisted += e.findings[i].kind == AQ_FINDING_NOTE;
+		empty(at("c"));
+	}
+	AQ_CHECK(carried > 0); /* some of them hit a signature */
+	AQ_CHECK_EQ_INT(unlisted, 0);
 	end();
 }
 
