@@ -7,6 +7,7 @@ aquilad=$AQ_BIN/aquilad
 "$aquilad" --probe >/dev/null 2>&1 || { echo "skipped: recording is not possible here"; exit 77; }
 umask 077
 run 0 keygen seal -o key
+run 0 keygen sign -o sign.key
 
 cat >work.sh <<'SH'
 for batch in a b c; do
@@ -18,7 +19,7 @@ for batch in a b c; do
 	sleep 0.5 # an interval's end
 done
 SH
-"$aquilad" -q -o dark.aquila --encrypt-to key.pub --segment-size 10K --flush-interval 100ms -- sh work.sh
+"$aquilad" -q -o dark.aquila --encrypt-to key.pub --sign sign.key --segment-size 10K --flush-interval 100ms -- sh work.sh
 status=$?
 [ $status -eq 0 ] || [ $status -eq 3 ] || fail "the recording ended with status $status"
 segments=$(find dark.aquila -name '*.aqs' | wc -l)
@@ -29,7 +30,12 @@ for word in needle-path work.sh "$(uname -n)" "$(uname -r)" "$(cat /proc/sys/ker
 	! grep -qaF -- "$word" dark.aquila/*.aqs || fail "'$word' stands in the capture"
 done
 run 1 query dark.aquila --count
-run 0 verify dark.aquila --key key
+# who has no key can still prove the signatures
+run 3 verify dark.aquila --key sign.key.pub
+out_has "structure and checksums are intact; events and ledger are not checked"
+out_has "signed by the given key"
+run 0 verify dark.aquila --key key --key sign.key.pub
+out_has "signed by the given key"
 run $status query dark.aquila --key key 'evt.type = openat and evt.arg.name contains needle-path-' --count
 grep -qw 180 out || fail "$last: $(cat out)"
 # every segment alone, too
