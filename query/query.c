@@ -172,8 +172,9 @@ static bool take_gap(struct aq_query *q, uint64_t until)
 
 static void feed_gaps(struct aq_query *q, uint64_t until)
 {
-	while (q->gap_fed < q->gap_count && q->gaps[q->gap_fed].first_ns <= until)
-		aq_state_gap(q->state, &q->gaps[q->gap_fed++]);
+	for (; q->gap_fed < q->gap_count && q->gaps[q->gap_fed].first_ns <= until; q->gap_fed++)
+		if (q->gaps[q->gap_fed].reason != AQ_GAP_RETENTION || q->gaps[q->gap_fed].last_ns >= q->info->kept_from_ns)
+			aq_state_gap(q->state, &q->gaps[q->gap_fed]);
 }
 
 static int take_event(struct aq_query *q, bool *ret_match, struct aq_err *err)

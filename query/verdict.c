@@ -54,6 +54,8 @@ static bool overlaps(const struct tally *t, const struct aq_gap *g)
 {
 	if (t->q->to_ns && g->first_ns > t->q->to_ns)
 		return false;
+	if (g->reason == AQ_GAP_RETENTION) /* the next segment begins with the state; what is there is what is asked for */
+		return t->q->from_ns ? g->last_ns >= t->q->from_ns : g->last_ns >= aq_capture_info(t->c)->kept_from_ns;
 	return t->q->history || g->last_ns >= t->q->from_ns;
 }
 
@@ -104,6 +106,11 @@ static void count_gap(struct tally *t, const struct aq_gap *g)
 	if (aq_gap_is_policy(g->reason)) {
 		n = relevant(t, g, t->filtered_by_event, &exact);
 		v->filtered = add(v->filtered, n == AQ_GAP_COUNT_UNKNOWN ? 1 : n);
+		return;
+	}
+	if (g->reason == AQ_GAP_RETENTION) {
+		n = relevant(t, g, t->filtered_by_event, &exact);
+		v->removed = add(v->removed, n == AQ_GAP_COUNT_UNKNOWN ? 1 : n);
 		return;
 	}
 	if (g->reason == AQ_GAP_ATTR) {
@@ -207,12 +214,21 @@ static void say_all(struct tally *t, const struct aq_capture_info *info)
 
 	if (v->complete) {
 		say(t, "complete");
+		if (info->kept_from_ns && !t->q->from_ns) {
+			say(t, " since ");
+			say_time(t, info->kept_from_ns);
+			say(t, "; what was before was removed by retention");
+		}
 		return;
 	}
 	say_lost(t, info, &sep);
 	if (v->filtered) {
 		say(t, "%s%" PRIu64 " left out on purpose", sep, v->filtered);
 		say_events(t, t->filtered_by_event);
+		sep = "; ";
+	}
+	if (v->removed) {
+		say(t, "%s%" PRIu64 " removed by retention", sep, v->removed);
 		sep = "; ";
 	}
 	if (v->degraded) {
@@ -267,7 +283,7 @@ void aq_verdict_compute(const struct aq_capture *c, const struct aq_verdict_ques
 	v->unfinished = !info->finished && (!question->to_ns || question->to_ns > info->end_ns);
 	v->before = question->from_ns && question->from_ns < info->start_boot_ns;
 	v->after = question->to_ns && question->to_ns > info->end_ns;
-	v->complete = !(v->lost || v->unknown || v->filtered || v->degraded || v->damaged || v->unfinished || v->before ||
+	v->complete = !(v->lost || v->unknown || v->filtered || v->removed || v->degraded || v->damaged || v->unfinished || v->before ||
 			v->after);
 	say_all(&t, info);
 }

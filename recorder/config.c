@@ -34,6 +34,12 @@ static const char help_text[] =
 	"                        (as chunk; what is vital a few milliseconds after it happened) (default: segment)\n"
 	"      --segment-size S  a new segment beyond this size (default: 256M; 0: never)\n"
 	"      --segment-age T   a new segment beyond this age (default: 0: never)\n"
+	"      --retain-size S   remove the oldest finished segments when all together are larger\n"
+	"      --retain-age T    remove segments whose last event is older: 7d, 12h\n"
+	"      --min-free S      remove the oldest segments while less than this is free on the disk: 5%, 2G\n"
+	"      --keep T[,S]      flight recorder: only the last T, only S, or the stricter of both (10m,2G), in segments\n"
+	"                        of a tenth; `aquila pin` or SIGUSR1 keeps what is there\n"
+	"      --pin-window B,A  what SIGUSR1 pins: so much before and after it (default: 10m,5m)\n"
 	"      --flush-interval T  write an open chunk out when it is older: what a crash can cost (default: 1s;\n"
 	"                        0: only full chunks, which is smallest)\n"
 	"      --zstd-level N    1 to 19 (default: 1)\n"
@@ -68,6 +74,7 @@ static const char help_text[] =
 	"  aquilad -o web.aquila --duration 10m        the whole host for ten minutes\n"
 	"  aquilad --syscalls @net,execve -d 1h        connections and programs only\n"
 	"  aquilad --exclude futex,@time --spool 1G    a busy host without its noise\n"
+	"  aquilad -o flight.aquila --keep 10m,2GiB    the last ten minutes, at most 2 GiB\n"
 	"  aquila info web.aquila                      and then: what is in it\n";
 
 #define DEFAULT_SIGN_NS 10000000000ull
@@ -75,7 +82,8 @@ static const char help_text[] =
 enum {
 	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
-	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT,
+	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT, OPT_RETAIN_SIZE, OPT_RETAIN_AGE,
+	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW,
 };
 
 static const struct option long_options[] = {
@@ -92,6 +100,11 @@ static const struct option long_options[] = {
 	{ "sync", required_argument, NULL, OPT_SYNC },
 	{ "segment-size", required_argument, NULL, OPT_SEGMENT_SIZE },
 	{ "segment-age", required_argument, NULL, OPT_SEGMENT_AGE },
+	{ "retain-size", required_argument, NULL, OPT_RETAIN_SIZE },
+	{ "retain-age", required_argument, NULL, OPT_RETAIN_AGE },
+	{ "min-free", required_argument, NULL, OPT_MIN_FREE },
+	{ "keep", required_argument, NULL, OPT_KEEP },
+	{ "pin-window", required_argument, NULL, OPT_PIN_WINDOW },
 	{ "flush-interval", required_argument, NULL, OPT_FLUSH },
 	{ "zstd-level", required_argument, NULL, OPT_ZSTD },
 	{ "time-resolution", required_argument, NULL, OPT_RESOLUTION },
@@ -305,6 +318,84 @@ static int number_option(struct aq_config *c, int option, const char *value, str
 	}
 }
 
+/* Splits "A,B" into parts that are given back in turn; false when there is none left, or it is too long. */
+static bool next_part(const char **text, char part[32])
+{
+	size_t n = strcspn(*text, ",");
+
+	if (n == 0 || n >= 32)
+		return false;
+	memcpy(part, *text, n);
+	part[n] = '\0';
+	*text += n + ((*text)[n] == ',');
+	return true;
+}
+
+static int keep_option(struct aq_config *c, const char *value, struct aq_err *err)
+{
+	const char *at = value;
+	char part[32];
+
+	while (*at != '\0') {
+		/* a number alone and "10m" are times; sizes in megabytes are 10MB or 10MiB here */
+		if (!next_part(&at, part) ||
+		    !((c->retention.age_ns == 0 && aq_parse_duration(part, &c->retention.age_ns) == 0) ||
+		      (c->retention.total_bytes == 0 && aq_parse_size(part, &c->retention.total_bytes) == 0)))
+			return aq_err_set(err, -EINVAL, "'%s' is no time and no size to keep; 10m, 2GiB and 10m,2GiB are", value);
+	}
+	if (c->retention.age_ns == 0 && c->retention.total_bytes == 0)
+		return aq_err_set(err, -EINVAL, "--keep needs a time or a size; 10m, 2GiB and 10m,2GiB are");
+	return 0;
+}
+
+static int retention_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
+{
+	size_t n = strlen(value);
+	const char *at = value;
+	char part[32];
+	uint64_t percent;
+
+	switch (option) {
+	case OPT_KEEP:
+		return keep_option(c, value, err);
+	case OPT_RETAIN_SIZE:
+		return aq_parse_size(value, &c->retention.total_bytes) == 0 && c->retention.total_bytes > 0 ? 0 :
+			aq_err_set(err, -EINVAL, "'%s' is no size to keep; 10G is", value);
+	case OPT_RETAIN_AGE:
+		return aq_parse_duration(value, &c->retention.age_ns) == 0 && c->retention.age_ns > 0 ? 0 :
+			aq_err_set(err, -EINVAL, "'%s' is no time to keep; 7d is", value);
+	case OPT_MIN_FREE:
+		if (n > 1 && n < sizeof(part) && value[n - 1] == '%') {
+			memcpy(part, value, n - 1);
+			part[n - 1] = '\0';
+			if (aq_parse_size(part, &percent) == 0 && percent > 0 && percent < 100) {
+				c->retention.free_percent = (uint32_t)percent;
+				return 0;
+			}
+		} else if (aq_parse_size(value, &c->retention.free_bytes) == 0 && c->retention.free_bytes > 0) {
+			return 0;
+		}
+		return aq_err_set(err, -EINVAL, "'%s' is no part of a disk; 5%% and 2G are", value);
+	default:
+		if (next_part(&at, part) && aq_parse_duration(part, &c->pin_before_ns) == 0 && next_part(&at, part) &&
+		    aq_parse_duration(part, &c->pin_after_ns) == 0 && *at == '\0')
+			return 0;
+		return aq_err_set(err, -EINVAL, "'%s' is no window; 10m,5m is", value);
+	}
+}
+
+/* Segments small enough that what is kept is exact to about a tenth. */
+static void fit_segments(struct aq_config *c)
+{
+	const uint64_t second = 1000000000u, age = c->retention.age_ns / 10, bytes = c->retention.total_bytes / 10;
+	uint64_t least_age = age < second ? second : age, least_bytes = bytes < 1u << 20 ? 1u << 20 : bytes;
+
+	if (c->retention.age_ns != 0 && (c->segment_age_ns == 0 || c->segment_age_ns > least_age))
+		c->segment_age_ns = least_age;
+	if (c->retention.total_bytes != 0 && (c->segment_bytes == 0 || c->segment_bytes > least_bytes))
+		c->segment_bytes = least_bytes;
+}
+
 static int amount_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
 {
 	bool time = option == 'd' || option == OPT_SEGMENT_AGE || option == OPT_FLUSH || option == OPT_SIGN_INTERVAL;
@@ -386,6 +477,12 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 	case OPT_RESOLUTION:
 	case OPT_PRIORITY:
 		return number_option(c, option, value, err);
+	case OPT_RETAIN_SIZE:
+	case OPT_RETAIN_AGE:
+	case OPT_MIN_FREE:
+	case OPT_KEEP:
+	case OPT_PIN_WINDOW:
+		return retention_option(c, option, value, err);
 	default:
 		return amount_option(c, option, value, err);
 	}
@@ -400,6 +497,8 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 		.ring_bytes = 64u << 20,
 		.spool_bytes = 256u << 20,
 		.segment_bytes = 256ull << 20,
+		.pin_before_ns = 600ull * 1000000000,
+		.pin_after_ns = 300ull * 1000000000,
 		.flush_ns = 1000000000,
 		.sign_ns = DEFAULT_SIGN_NS,
 		.zstd_level = 1,
@@ -433,6 +532,7 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 		return aq_err_set(err, -EINVAL, "--append needs the folder of a capture: -o DIR");
 	if (c->sign == NULL && c->sign_ns != DEFAULT_SIGN_NS)
 		return aq_err_set(err, -EINVAL, "--sign-interval needs --sign KEYFILE");
+	fit_segments(c);
 	r = apply_filters(c, err);
 	if (r == 0 && c->output[0] == '\0')
 		r = default_output(c, err);

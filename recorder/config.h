@@ -11,6 +11,7 @@
 #include "format/base/err.h"
 #include "format/schema/schema.h"
 #include "format/segment/writer.h"
+#include "recorder/retention.h"
 
 enum aq_config_action {
 	AQ_ACTION_RECORD,
@@ -27,6 +28,8 @@ struct aq_config {
 	char output[4096];
 	uint64_t duration_ns;          /* 0: until stopped */
 	uint64_t ring_bytes, spool_bytes, segment_bytes, segment_age_ns;
+	struct aq_retention_limits retention;
+	uint64_t pin_before_ns, pin_after_ns; /* of the pin that SIGUSR1 makes */
 	uint64_t flush_ns;             /* 0: only full chunks */
 	const char *sign;              /* file of the signing key, borrowed from argv; NULL: nobody signs */
 	uint64_t sign_ns;              /* between signatures */

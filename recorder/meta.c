@@ -86,6 +86,14 @@ static bool add_text(cJSON *root, const char *key, const char *text)
 	return text == NULL || cJSON_AddStringToObject(root, key, text) != NULL;
 }
 
+static bool add_retention(cJSON *root, const struct aq_retention_limits *l)
+{
+	return (l->total_bytes == 0 || cJSON_AddNumberToObject(root, "retain_bytes", (double)l->total_bytes) != NULL) &&
+	       (l->age_ns == 0 || cJSON_AddNumberToObject(root, "retain_seconds", (double)l->age_ns / 1e9) != NULL) &&
+	       (l->free_bytes == 0 || cJSON_AddNumberToObject(root, "min_free_bytes", (double)l->free_bytes) != NULL) &&
+	       (l->free_percent == 0 || cJSON_AddNumberToObject(root, "min_free_percent", l->free_percent) != NULL);
+}
+
 static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 {
 	static const char *const sync_names[] = { "segment", "none", "chunk", "vital" };
@@ -95,7 +103,7 @@ static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 
 	for (unsigned i = 0; i < AQ_WIRE_EVENTS; i++)
 		skipped += c->skip[i] && aq_schema_event(i) != NULL;
-	if (root != NULL && add_text(root, "syscalls", c->syscalls) && add_text(root, "exclude", c->exclude) &&
+	if (root != NULL && add_text(root, "syscalls", c->syscalls) && add_text(root, "exclude", c->exclude) && add_retention(root, &c->retention) &&
 	    cJSON_AddNumberToObject(root, "syscalls_left_out", skipped) != NULL &&
 	    cJSON_AddBoolToObject(root, "only_command", c->command != NULL) != NULL &&
 	    cJSON_AddBoolToObject(root, "snapshot", !c->no_snapshot) != NULL &&

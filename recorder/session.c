@@ -26,6 +26,7 @@
 #include "recorder/pipeline.h"
 #include "recorder/privileges.h"
 #include "recorder/progress.h"
+#include "recorder/retention.h"
 #include "recorder/source_live.h"
 #include "recorder/state/snapshot.h"
 
@@ -44,6 +45,9 @@ struct session {
 	struct aq_capture_writer *writer;
 	struct aq_signer *signer;
 	struct aq_pipeline *pipeline;
+	struct aq_retention *retention;
+	uint64_t retained_ns; /* when it looked last */
+	bool retention_failed;
 	bool folder_made, command_runs, stop;
 	int signal_fd, failed_fd;
 	sigset_t old_mask;
@@ -134,6 +138,7 @@ static int open_signals(struct session *s)
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGHUP);
 	sigaddset(&mask, SIGCHLD);
+	sigaddset(&mask, SIGUSR1);
 	s->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	sigaddset(&mask, SIGPIPE); /* a closed stderr must not end a recording */
@@ -233,6 +238,7 @@ static int open_capture(struct session *s)
 		.signer = s->signer,
 		.sign_interval_ns = s->config->sign_ns,
 		.encrypt_to = s->config->encrypt_to_count > 0 ? &s->recipients : NULL,
+		.retention = aq_retention_is_on(&s->config->retention),
 		.may_rotate = may_rotate,
 		.on_segment = on_segment,
 		.on_lost = on_lost,
@@ -247,6 +253,8 @@ static int open_capture(struct session *s)
 	/* a capture that was there before is left alone, whatever becomes of this recording */
 	s->folder_made = r == 0 && aq_capture_writer_stats(s->writer)->recording == 0;
 	aq_meta_release(&meta);
+	if (r == 0)
+		r = aq_retention_new(s->config->output, &s->config->retention, &s->retention, &s->err);
 	return r;
 }
 
@@ -280,6 +288,39 @@ static int start_pipeline(struct session *s)
 	return aq_pipeline_start(s->pipeline, &s->err);
 }
 
+static void warn(const struct session *s, const struct aq_err *err)
+{
+	if (!s->config->quiet)
+		fprintf(stderr, "aquilad: %s\n", err->text);
+}
+
+static void pin(struct session *s)
+{
+	struct aq_err err = { 0 };
+
+	if (aq_retention_pin(s->retention, clock_ns(CLOCK_REALTIME), s->config->pin_before_ns, s->config->pin_after_ns,
+			     "signal", &err) < 0)
+		warn(s, &err);
+}
+
+/* Once a second. That it can't remove anything is said once, and no reason to stop recording. */
+static void retain(struct session *s, bool at_end)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct aq_err err = { 0 };
+	size_t removed;
+
+	if (!aq_retention_is_on(&s->config->retention) || (!at_end && now_ns - s->retained_ns < 1000000000u))
+		return;
+	s->retained_ns = now_ns;
+	if (aq_retention_run(s->retention, clock_ns(CLOCK_REALTIME), &removed, &err) == 0) {
+		s->retention_failed = false;
+	} else if (!s->retention_failed) {
+		s->retention_failed = true;
+		warn(s, &err);
+	}
+}
+
 /*
  * One signal. With a command, what the terminal sent has reached the command as well, so it is waited for; what
  * another process sent is passed on. The second one ends the recording in any case.
@@ -288,6 +329,10 @@ static void take_signal(struct session *s, const struct signalfd_siginfo *info)
 {
 	if (info->ssi_signo == SIGCHLD)
 		return;
+	if (info->ssi_signo == SIGUSR1) {
+		pin(s);
+		return;
+	}
 	if (s->command_runs && !s->stop && !s->command.ended) {
 		s->command_runs = false; /* asked once */
 		if (info->ssi_code != SI_KERNEL)
@@ -357,6 +402,7 @@ static void run(struct session *s)
 		if (aq_command_ended(&s->command))
 			break;
 		show_progress(s);
+		retain(s, false);
 	}
 	if (s->shown_ns != s->begun_ns)
 		aq_progress_clear(stderr);
@@ -401,6 +447,8 @@ static int finish(struct session *s)
 	int r = aq_pipeline_finish(s->pipeline, &result, &err), status;
 
 	(void)aq_command_ended(&s->command);
+	if (r == 0 && !not_begun)
+		retain(s, true);
 	if (not_begun) {
 		if (s->folder_made)
 			remove_capture(s);
@@ -465,6 +513,7 @@ int aq_session_run(const struct aq_config *config, int argc, char *const argv[])
 		status = record(s);
 	aq_pipeline_free(s->pipeline);
 	aq_capture_writer_free(s->writer);
+	aq_retention_free(s->retention);
 	aq_signer_free(s->signer);
 	aq_source_free(s->src);
 	aq_command_release(&s->command);

@@ -3,12 +3,14 @@
  * aquila info: what a capture is, what it holds and how complete it is.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "format/segment/pin.h"
 #include "query/render.h"
 #include "replay/cli.h"
 
@@ -210,6 +212,64 @@ static void put_locked_text(struct aq_out *out, const struct aq_capture *c)
 	line(out, "stored", text);
 }
 
+/* Pins of the capture's folder; a single file has none. What can't be read is none of them. */
+static size_t load_pins(const struct aq_capture *c, struct aq_pin **ret_pins)
+{
+	int fd = open(aq_capture_info(c)->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t count = 0, bad;
+
+	*ret_pins = NULL;
+	if (fd < 0)
+		return 0;
+	if (aq_pins_load(fd, ret_pins, &count, &bad, NULL) < 0)
+		count = 0;
+	close(fd);
+	return count;
+}
+
+static void put_retention(struct aq_out *out, const struct aq_capture *c)
+{
+	const struct aq_capture_info *info = aq_capture_info(c);
+	char from[AQ_TIME_TEXT_BYTES], to[AQ_TIME_TEXT_BYTES], text[512];
+	struct aq_pin *pins;
+	size_t count = load_pins(c, &pins);
+
+	if (info->removed_segments > 0) {
+		aq_time_format(aq_capture_real_ns(c, info->kept_from_ns), from);
+		snprintf(text, sizeof(text), "%" PRIu64 " segment%s removed by retention%s%s", info->removed_segments,
+			 info->removed_segments == 1 ? "" : "s", info->kept_from_ns ? "; kept from " : "",
+			 info->kept_from_ns ? from : "");
+		line(out, "retained", text);
+	}
+	for (size_t i = 0; i < count; i++) {
+		aq_time_format(pins[i].from_real_ns, from);
+		aq_time_format(pins[i].to_real_ns, to);
+		snprintf(text, sizeof(text), "%s  %s to %s  %s", pins[i].id, from, to, pins[i].note);
+		line(out, i == 0 ? "pins" : "", text);
+	}
+	free(pins);
+}
+
+static void put_json_retention(struct aq_out *out, const struct aq_capture *c)
+{
+	const struct aq_capture_info *info = aq_capture_info(c);
+	char from[AQ_TIME_TEXT_BYTES], to[AQ_TIME_TEXT_BYTES];
+	struct aq_pin *pins;
+	size_t count = load_pins(c, &pins);
+
+	aq_out_printf(out, ",\"retention\":%s,\"segments_removed\":%" PRIu64 ",\"pins\":[", info->retention ? "true" : "false",
+		      info->removed_segments);
+	for (size_t i = 0; i < count; i++) {
+		aq_time_format(pins[i].from_real_ns, from);
+		aq_time_format(pins[i].to_real_ns, to);
+		aq_out_printf(out, "%s{\"id\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"note\":", i > 0 ? "," : "", pins[i].id, from, to);
+		aq_out_json_text(out, pins[i].note);
+		aq_out_puts(out, "}");
+	}
+	aq_out_puts(out, "]");
+	free(pins);
+}
+
 static void put_text(struct aq_out *out, const struct aq_capture *c, const struct counts *n)
 {
 	const struct aq_capture_info *info = aq_capture_info(c);
@@ -230,6 +290,7 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 	line(out, "recorder", text);
 	if (info->command[0] != '\0')
 		line(out, "command", info->command);
+	put_retention(out, c);
 	put_events(out, info, n);
 	snprintf(text, sizeof(text),
 		 "produced %" PRIu64 ", stored %" PRIu64 ", lost %" PRIu64 ", left out on purpose %" PRIu64
@@ -336,6 +397,7 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 	member(out, "policy_json", info->policy_json);
 	put_json_counts(out, n);
 	put_json_totals(out, c);
+	put_json_retention(out, c);
 	aq_out_puts(out, ",");
 	aq_out_json_verdict(out, c, v);
 	aq_out_puts(out, "}\n");

@@ -178,6 +178,8 @@ static void put_counts(struct aq_out *out, const struct aq_verify_result *v, uin
 		if (v->produced > sum)
 			aq_out_printf(out, " + under way when a recorder ended %" PRIu64, v->produced - sum);
 		aq_out_printf(out, "; texts lost %" PRIu64 "\n", v->degraded);
+		if (v->removed > 0)
+			aq_out_printf(out, "        of the stored, %" PRIu64 " are in segments that are not here\n", v->removed);
 	} else {
 		aq_out_puts(out, "ledger  does not balance: ");
 		aq_out_text(out, v->ledger_text, strlen(v->ledger_text));

@@ -13,6 +13,7 @@
 static const struct aq_command *const commands[] = {
 	&aq_cmd_record, &aq_cmd_info, &aq_cmd_verify, &aq_cmd_losses, &aq_cmd_index,
 	&aq_cmd_query,	&aq_cmd_tree, &aq_cmd_replay, &aq_cmd_fields, &aq_cmd_keygen,
+	&aq_cmd_pin,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
@@ -22,7 +23,7 @@ static void overview(FILE *out)
 		const char *title;
 		const char *names;
 	} groups[] = {
-		{ "Record", " record " },
+		{ "Record", " record pin " },
 		{ "Look at a capture as a whole", " info verify losses index " },
 		{ "Ask it", " query tree fields " },
 		{ "Send it on", " replay " },

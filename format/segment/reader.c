@@ -444,11 +444,18 @@ static int open_segments(struct aq_capture *c, char **names, size_t count, const
 	c->segment_infos = calloc(count, sizeof(*c->segment_infos));
 	if (!c->segments || !c->segment_infos)
 		return aq_err_set(err, -ENOMEM, "out of memory");
-	for (; r == 0 && c->segment_count < count; c->segment_count++) {
-		c->segments[c->segment_count] = (struct aq_segment){ .path = names[c->segment_count], .fd = -1 };
-		names[c->segment_count] = NULL;
-		r = open_segment(c, (uint32_t)c->segment_count, err);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		c->segments[c->segment_count] = (struct aq_segment){ .path = names[i], .fd = -1 };
+		names[i] = NULL;
+		r = open_segment(c, (uint32_t)c->segment_count++, err);
+		if (r == -ENOENT && count > 1) { /* removed since it was listed: by retention, as the next one says */
+			free(c->segments[--c->segment_count].path);
+			r = 0;
+		}
 	}
+	count = c->segment_count;
+	if (r == 0 && count == 0)
+		r = aq_err_set(err, -ENOENT, "'%s': its segments were removed just now", c->path);
 	if (r == 0 && options && options->window && count > 1)
 		r = ask_window(c, options, &from_ns, &to_ns, err);
 	c->is_window = from_ns > 0 || to_ns < UINT64_MAX;

@@ -21,14 +21,15 @@ _aquila() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-} options=""
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields keygen help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields keygen pin help --version" -- "$cur")
 		return
 	fi
 	case $command in
-	help) options="record info verify losses index query tree replay fields keygen" ;;
+	help) options="record info verify losses index query tree replay fields keygen pin" ;;
 	record)
-		options="--output --duration --syscalls --exclude --no-snapshot --append --sync --segment-size --segment-age --flush-interval \
---zstd-level --time-resolution --keep-pointers --encrypt-to --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
+		options="--output --duration --syscalls --exclude --no-snapshot --append --sync --segment-size --segment-age --retain-size \
+--retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --keep-pointers --encrypt-to \
+--ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
 --probe --sign --sign-interval --help" ;;
 	info | verify) options="--format --key --quiet --help" ;;
 	losses) options="--key --by --format --limit --quiet --help" ;;
@@ -37,6 +38,7 @@ _aquila() {
 	tree) options="--key --pid --recorded --from --to --until --format --limit --quiet --help" ;;
 	replay) options="--key --from --until --limit --gaps --all --speed --to --format --quiet --help" ;;
 	fields) options="--events --format --help" ;;
+	pin) options="--before --after --note --when --once --every --list --remove --help" ;;
 	keygen) options="--output --force --help" ;;
 	*) return ;;
 	esac
@@ -60,7 +62,7 @@ _aquila() {
 	--sync) mapfile -t COMPREPLY < <(compgen -W "none segment chunk vital" -- "$cur"); return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
 	--output | -o | --key | --sign | --encrypt-to) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
-	--to | --from | --until | --limit | --pid) return ;;
+	--to | --from | --until | --limit | --pid | --before | --after | --note | --when | --every | --remove) return ;;
 	esac
 	if [[ $cur == -* || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

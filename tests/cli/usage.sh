@@ -15,7 +15,7 @@ err_has "there is no command 'nonsense'"
 run 2 $'bad\033[31mcommand'
 ! grep -q $'\033' err || fail "an escape sequence reached stderr"
 
-for command in info verify losses index query tree replay fields keygen; do
+for command in info verify losses index query tree replay fields keygen pin; do
 	run 0 "$command" --help
 	out_has "usage: aquila $command"
 	cp out help

@@ -192,4 +192,39 @@ AQ_TEST(commands)
 	AQ_CHECK_EQ_INT(waitpid(c.pid, NULL, WNOHANG), -1);
 }
 
+AQ_TEST(retention)
+{
+	const uint64_t second = 1000000000;
+
+	AQ_REQUIRE(PARSE(S("--keep"), S("10m,2GiB"), S("-o"), S("x")) == 0);
+	AQ_CHECK_EQ_U64(config.retention.age_ns, 600 * second);
+	AQ_CHECK_EQ_U64(config.retention.total_bytes, 2ull << 30);
+	AQ_CHECK_EQ_U64(config.segment_age_ns, 60 * second);
+	AQ_CHECK_EQ_U64(config.segment_bytes, (2ull << 30) / 10);
+	AQ_REQUIRE(PARSE(S("--keep"), S("3s"), S("-o"), S("x")) == 0);
+	AQ_CHECK_EQ_U64(config.segment_age_ns, second); /* not below a second */
+	AQ_CHECK_EQ_U64(config.retention.total_bytes, 0);
+	AQ_REQUIRE(PARSE(S("--keep"), S("1h"), S("--segment-age"), S("1m"), S("-o"), S("x")) == 0);
+	AQ_CHECK_EQ_U64(config.segment_age_ns, 60 * second); /* smaller than it has to be */
+	AQ_REQUIRE(PARSE(S("--retain-size"), S("1G"), S("--retain-age"), S("7d"), S("--min-free"), S("5%"), S("-o"), S("x")) == 0);
+	AQ_CHECK_EQ_U64(config.retention.total_bytes, 1 << 30);
+	AQ_CHECK_EQ_U64(config.retention.age_ns, 7 * 86400 * second);
+	AQ_CHECK_EQ_U64(config.retention.free_percent, 5);
+	AQ_REQUIRE(PARSE(S("--min-free"), S("2GiB"), S("--pin-window"), S("2m,30s"), S("-o"), S("x")) == 0);
+	AQ_CHECK_EQ_U64(config.retention.free_bytes, 2ull << 30);
+	AQ_CHECK_EQ_U64(config.pin_before_ns, 120 * second);
+	AQ_CHECK_EQ_U64(config.pin_after_ns, 30 * second);
+	AQ_REQUIRE(PARSE(S("-o"), S("x")) == 0);
+	AQ_CHECK(!aq_retention_is_on(&config.retention));
+	AQ_CHECK_EQ_INT(PARSE(S("--keep"), S("10m,2GiB,3h")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--keep"), S("10x")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--keep"), S("")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--keep"), S(",")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--min-free"), S("100%")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--min-free"), S("%")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--retain-age"), S("0")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--pin-window"), S("2m")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--pin-window"), S("2m,1m,4m")), -EINVAL);
+}
+
 AQ_TEST_MAIN()
