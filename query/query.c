@@ -135,6 +135,12 @@ int aq_query_start(struct aq_query *q, struct aq_err *err)
 
 	if (q->iter)
 		return 0;
+	if (q->state) {
+		int r = aq_query_preload(q, err);
+
+		if (r < 0)
+			return r;
+	}
 	/* a copy: damage that shows while events are read becomes a gap too, and moves the others */
 	gaps = aq_capture_gaps(q->capture, &q->gap_count);
 	copy = malloc((q->gap_count + 1) * sizeof(*copy));

@@ -41,6 +41,8 @@ struct aq_query {
 };
 
 int aq_query_start(struct aq_query *q, struct aq_err *err); /* opens the iterator once */
+/* Feeds the state with what is known of the begin of a capture that lacks its first segments; before any event. */
+int aq_query_preload(struct aq_query *q, struct aq_err *err);
 /* As aq_query_next, without the limit. */
 int aq_query_step(struct aq_query *q, struct aq_row **ret_row, struct aq_err *err);
 /* True when ids (and times at the edges of the window) decide everything. */

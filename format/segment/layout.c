@@ -52,6 +52,7 @@ bool aq_block_header_read(const uint8_t *h, struct aq_block *ret)
 	*ret = (struct aq_block){ 0 };
 	if (aq_bytes_u32(&r) != AQ_BLOCK_MAGIC)
 		return false;
+	ret->bare = false;
 	ret->kind = aq_bytes_u16(&r);
 	ret->flags = aq_bytes_u16(&r);
 	ret->payload_bytes = aq_bytes_u64(&r);
