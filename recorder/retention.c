@@ -53,7 +53,8 @@ size_t aq_retention_choose(const struct aq_retention_limits *limits, const struc
 		total = total > UINT64_MAX - segments[i].bytes ? UINT64_MAX : total + segments[i].bytes;
 	for (size_t i = 0; i < count; i++) {
 		const struct aq_retained *s = &segments[i];
-		bool old = limits->age_ns != 0 && now_real_ns > s->last_real_ns && now_real_ns - s->last_real_ns > limits->age_ns;
+		bool old = limits->age_ns != 0 && now_real_ns > s->last_real_ns &&
+			   now_real_ns - s->last_real_ns > limits->age_ns;
 		bool big = limits->total_bytes != 0 && total > limits->total_bytes;
 		/* one that does not say when it begins begins where the one before it ends */
 		uint64_t first = s->first_real_ns != 0 ? s->first_real_ns : begin;
@@ -245,14 +246,16 @@ int aq_retention_run(struct aq_retention *r, uint64_t now_real_ns, size_t *ret_r
 	if (code < 0)
 		return aq_err_set(err, code, "the segments can't be listed: %s", strerror(-code));
 	if (fstatvfs(r->dir_fd, &fs) == 0)
-		disk = (struct aq_disk){ .bytes = (uint64_t)fs.f_blocks * fs.f_frsize, .free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize };
+		disk = (struct aq_disk){ .bytes = (uint64_t)fs.f_blocks * fs.f_frsize,
+					 .free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize };
 	chosen = calloc(r->known_count + 1, sizeof(*chosen));
 	if (chosen == NULL)
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	if (aq_retention_choose(&r->limits, r->known, r->known_count, NULL, 0, &disk, now_real_ns, chosen) > 0)
 		code = aq_pins_load(r->dir_fd, &pins, &pin_count, &bad, err); /* without them nothing goes */
 	if (code == 0 && pin_count > 0)
-		(void)aq_retention_choose(&r->limits, r->known, r->known_count, pins, pin_count, &disk, now_real_ns, chosen);
+		(void)aq_retention_choose(&r->limits, r->known, r->known_count, pins, pin_count, &disk, now_real_ns,
+					  chosen);
 	if (code == 0)
 		code = remove_chosen(r, chosen, ret_removed, err);
 	free(pins);
@@ -263,7 +266,8 @@ int aq_retention_run(struct aq_retention *r, uint64_t now_real_ns, size_t *ret_r
 int aq_retention_pin(struct aq_retention *r, uint64_t now_real_ns, uint64_t before_ns, uint64_t after_ns, const char *note,
 		     struct aq_err *err)
 {
-	struct aq_pin pin = { .from_real_ns = now_real_ns > before_ns ? now_real_ns - before_ns : 0, .made_real_ns = now_real_ns };
+	struct aq_pin pin = { .from_real_ns = now_real_ns > before_ns ? now_real_ns - before_ns : 0,
+			      .made_real_ns = now_real_ns };
 
 	if (__builtin_add_overflow(now_real_ns, after_ns, &pin.to_real_ns))
 		pin.to_real_ns = UINT64_MAX;

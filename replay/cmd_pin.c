@@ -144,7 +144,8 @@ static uint64_t now_real_ns(void)
 
 static int make(int dir_fd, const struct pin_options *o, uint64_t at_real_ns, struct aq_err *err)
 {
-	struct aq_pin pin = { .from_real_ns = at_real_ns > o->before_ns ? at_real_ns - o->before_ns : 0, .made_real_ns = now_real_ns() };
+	struct aq_pin pin = { .from_real_ns = at_real_ns > o->before_ns ? at_real_ns - o->before_ns : 0,
+			      .made_real_ns = now_real_ns() };
 	struct aq_out out;
 	int r;
 
