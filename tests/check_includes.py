@@ -15,6 +15,7 @@ MAY = {
     "format/base": [],
     "format/segment": ["format/schema", "format/base"],
     "format/index": ["format/schema", "format/base", "format/segment"],
+    "format/library": ["format/schema", "format/base", "format/segment"],
     "query": ["format"],
     "replay": ["query", "format"],
     "bpf": ["format/schema"],

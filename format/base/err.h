@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default) /* what libaquila may export */
+
 enum { AQ_ERR_TEXT_BYTES = 512 };
 
 struct aq_err {
@@ -23,5 +25,7 @@ int aq_err_set_at(struct aq_err *err, int code, uint64_t offset, const char *for
 	__attribute__((format(printf, 4, 5)));
 /* Puts words in front of the present text: "'cap.aquila/segment-000001.aqs': " + text. Returns err's code. */
 int aq_err_prefix(struct aq_err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default) /* what libaquila may export */
+
 #define AQ_EVENT_MAX_ARGS 16   /* numeric arguments of one event; a syscall has at most 6 */
 #define AQ_EVENT_MAX_ATTRS 8   /* variable attributes of one event */
 #define AQ_EVENT_ID_MAX 1200   /* ids are below this; sizes every table indexed by event id */
@@ -180,5 +182,7 @@ size_t aq_format_value(enum aq_type type, const struct aq_flag_set *flags, uint6
 size_t aq_format_result(const struct aq_event_schema *ev, int64_t ret, char *buf, size_t size);
 /* True when ret is a failure of that event: -4095 … -1 (mmap and other pointer results included). */
 bool aq_result_is_error(int64_t ret);
+
+#pragma GCC visibility pop
 
 #endif

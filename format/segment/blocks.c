@@ -33,6 +33,10 @@ int aq_segment_read(const struct aq_segment *s, void *to, size_t n, uint64_t off
 {
 	if (offset > INT64_MAX - n)
 		return -ENODATA;
+	if (s->stats) {
+		__atomic_add_fetch(&s->stats->reads, 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&s->stats->read_bytes, n, __ATOMIC_RELAXED);
+	}
 	if (s->fd >= 0)
 		return read_at(s->fd, to, n, offset);
 	int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -24,6 +24,7 @@ struct aq_dictionary_ref { /* one dictionary block */
 struct aq_segment {
 	char *path;
 	int fd;
+	struct aq_capture_stats *stats; /* of its capture, atomic; NULL: nobody counts */
 	uint64_t bytes;
 	struct aq_dictionary_ref *dictionaries;
 	size_t dictionary_count;
@@ -68,6 +69,7 @@ struct aq_recording { /* from the start of a recorder to its end, or to the next
 
 struct aq_capture {
 	struct aq_capture_info info;
+	struct aq_capture_stats stats;
 	char *path;
 	const struct aq_keys *keys; /* borrowed while it is opened, then NULL */
 	uint8_t (*recipients)[AQ_FINGERPRINT_BYTES];
@@ -192,9 +194,23 @@ enum aq_decode_what { /* beside enum aq_chunk_column */
 	AQ_DECODE_ATTRS = 1 << 8,
 	AQ_DECODE_VALUES = 1 << 9,
 	AQ_DECODE_COUNTS = 1 << 10, /* nothing but how many events each type has */
+	AQ_DECODE_FLAGS = 1 << 11,  /* per event; with AQ_DECODE_VALUES anyway */
+	AQ_DECODE_PICKS = 1 << 12,  /* ordinals, and the streams that are asked for one by one */
+};
+struct aq_decode_pick { /* one stream of one type */
+	uint16_t id;
+	uint8_t stream, sub; /* enum aq_stream; argument or attribute key */
+};
+struct aq_decode_wish {
+	unsigned what;
+	const struct aq_decode_pick *picks; /* with AQ_DECODE_PICKS */
+	size_t pick_count;
+	bool attr_picks; /* some of them are attributes; their strings are left to the caller */
 };
 /* -EBADMSG: damaged (noted in the capture); -ENOMEM. */
 int aq_decode_chunk(struct aq_capture *c, uint32_t index, unsigned what, struct aq_decoded **ret_decoded, struct aq_err *err);
+int aq_decode_wished(struct aq_capture *c, uint32_t index, const struct aq_decode_wish *wish, struct aq_decoded **ret_decoded,
+		     struct aq_err *err);
 void aq_decoded_free(struct aq_decoded *d);
 /* Fills everything of event i; attribute data is borrowed from d. */
 void aq_decoded_event(const struct aq_decoded *d, uint32_t i, bool with_attrs, struct aq_event *ret_event);

@@ -395,7 +395,16 @@ static int decode_times(struct payload *p, struct aq_decoded *d, const uint32_t 
 	return 0;
 }
 
-static int decode_values(struct payload *p, struct aq_decoded *d)
+/* Whether a stream of a type is among those that were asked for one by one. */
+static bool picked(const struct aq_decode_wish *wish, const struct aq_decoded *d, const struct aq_stream_entry *e)
+{
+	for (size_t i = 0; i < wish->pick_count; i++)
+		if (wish->picks[i].stream == e->stream && wish->picks[i].sub == e->sub && wish->picks[i].id == d->types[e->type].id)
+			return true;
+	return false;
+}
+
+static int decode_values(struct payload *p, struct aq_decoded *d, const struct aq_decode_wish *wish)
 {
 	int r = 0;
 	for (uint32_t i = 0; r == 0 && i < p->stream_count; i++) {
@@ -404,6 +413,8 @@ static int decode_values(struct payload *p, struct aq_decoded *d)
 			continue;
 		if (e->type >= d->type_count || e->sub >= AQ_EVENT_MAX_ARGS)
 			return bad(p, "a stream belongs to no type");
+		if (!(wish->what & AQ_DECODE_VALUES) && !(wish->what & AQ_COL_RET && e->stream == AQ_STREAM_RET) && !picked(wish, d, e))
+			continue;
 		struct aq_chunk_type *type = &d->types[e->type];
 		uint64_t **to = e->stream == AQ_STREAM_RET ? &type->ret : e->stream == AQ_STREAM_NR ? &type->nr : &type->numbers[e->sub];
 		r = column(p, e, type->events, to);
@@ -436,7 +447,7 @@ static int decode_extra(struct payload *p, const struct aq_stream_entry *e, stru
 	return b.failed ? bad(p, "attribute flags are cut") : 0;
 }
 
-static int decode_attrs(struct payload *p, struct aq_decoded *d)
+static int decode_attrs(struct payload *p, struct aq_decoded *d, const struct aq_decode_wish *wish)
 {
 	int r = 0;
 	for (uint32_t i = 0; r == 0 && i < p->stream_count; i++) {
@@ -445,6 +456,8 @@ static int decode_attrs(struct payload *p, struct aq_decoded *d)
 			continue;
 		if (e->type >= d->type_count || e->sub == 0 || e->sub >= AQ_ATTR_KEY_MAX)
 			return bad(p, "an attribute belongs to no type");
+		if (!(wish->what & AQ_DECODE_ATTRS) && !picked(wish, d, e))
+			continue;
 		struct aq_chunk_type *type = &d->types[e->type];
 		struct aq_chunk_attr_column *a = NULL;
 		for (unsigned k = 0; k < type->attr_count; k++)
@@ -478,7 +491,8 @@ static int allocate(struct aq_decoded *d, const struct aq_zone *z, unsigned what
 		return -ENOMEM;
 	if ((what & AQ_COL_TIME) && !(d->time_ns = malloc(z->events * sizeof(*d->time_ns))))
 		return -ENOMEM;
-	if ((what & (AQ_COL_RET | AQ_DECODE_VALUES | AQ_DECODE_ATTRS)) && !(d->ordinal = malloc(z->events * sizeof(*d->ordinal))))
+	if ((what & (AQ_COL_RET | AQ_DECODE_VALUES | AQ_DECODE_ATTRS | AQ_DECODE_PICKS)) &&
+	    !(d->ordinal = malloc(z->events * sizeof(*d->ordinal))))
 		return -ENOMEM;
 	for (uint32_t t = 0; t < z->type_count; t++) {
 		struct aq_chunk_type *type = &d->types[t];
@@ -489,9 +503,33 @@ static int allocate(struct aq_decoded *d, const struct aq_zone *z, unsigned what
 	return 0;
 }
 
-static int decode(struct aq_capture *c, uint32_t index, unsigned what, struct aq_decoded *d, struct payload *main,
-		  struct payload *attrs, uint32_t **ret_runs)
+/* The attributes of a chunk whose numbers are there. */
+static int decode_attr_block(struct aq_capture *c, uint32_t index, const struct aq_decode_wish *wish, struct aq_decoded *d,
+			     struct payload *attrs)
 {
+	const struct aq_chunk_ref *ref = &c->refs[index];
+	const struct aq_segment *s = &c->segments[c->chunks[index].segment];
+	int r = payload_load(attrs, c, s, &ref->attrs, wish->what & AQ_DECODE_ATTRS);
+	r = r < 0 ? r : parse(attrs, 0);
+	r = r < 0 ? r : decode_attrs(attrs, d, wish);
+	if (r == -EBADMSG) { /* the numbers are whole: go on without the texts */
+		aq_capture_damage(c, s, ref->attrs.offset, AQ_BLOCK_HEADER_BYTES + ref->attrs.payload_bytes,
+				  c->chunks[index].min_ns, c->chunks[index].max_ns, "block %llu (attributes): %s",
+				  (unsigned long long)ref->attrs.number, attrs->why);
+		for (uint32_t t = 0; t < d->type_count; t++)
+			d->types[t].attr_count = 0;
+		d->attrs_lost = true;
+		return 0;
+	}
+	if (r == 0 && wish->what & AQ_DECODE_ATTRS)
+		r = aq_strings_get(c, c->chunks[index].segment, ref->generation, &d->strings);
+	return r;
+}
+
+static int decode(struct aq_capture *c, uint32_t index, const struct aq_decode_wish *wish, struct aq_decoded *d,
+		  struct payload *main, struct payload *attrs, uint32_t **ret_runs)
+{
+	unsigned what = wish->what;
 	const struct aq_chunk_ref *ref = &c->refs[index];
 	const struct aq_segment *s = &c->segments[c->chunks[index].segment];
 	struct aq_zone zone;
@@ -511,31 +549,23 @@ static int decode(struct aq_capture *c, uint32_t index, unsigned what, struct aq
 	const struct aq_stream_entry *e;
 	if (r == 0 && (what & AQ_COL_CPU))
 		r = (e = find(main, AQ_STREAM_CPU)) ? column(main, e, d->events, &d->cpu) : bad(main, "there is no stream of processors");
-	if (r == 0 && (what & AQ_DECODE_VALUES))
+	if (r == 0 && (what & (AQ_DECODE_VALUES | AQ_DECODE_FLAGS)))
 		r = (e = find(main, AQ_STREAM_FLAGS)) ? column(main, e, d->events, &d->flags) : bad(main, "there is no stream of flags");
-	if (r == 0 && (what & (AQ_DECODE_VALUES | AQ_COL_RET)))
-		r = decode_values(main, d);
+	if (r == 0 && (what & (AQ_DECODE_VALUES | AQ_COL_RET | AQ_DECODE_PICKS)))
+		r = decode_values(main, d, wish);
 	d->attrs_lost = ref->attrs_lost;
-	if (r == 0 && (what & AQ_DECODE_ATTRS) && ref->attrs.kind) {
-		r = payload_load(attrs, c, s, &ref->attrs, true);
-		r = r < 0 ? r : parse(attrs, 0);
-		r = r < 0 ? r : decode_attrs(attrs, d);
-		if (r == -EBADMSG) { /* the numbers are whole: go on without the texts */
-			aq_capture_damage(c, s, ref->attrs.offset, AQ_BLOCK_HEADER_BYTES + ref->attrs.payload_bytes, zone.min_ns,
-					  zone.max_ns, "block %llu (attributes): %s", (unsigned long long)ref->attrs.number,
-					  attrs->why);
-			for (uint32_t t = 0; t < d->type_count; t++)
-				d->types[t].attr_count = 0;
-			d->attrs_lost = true;
-			return 0;
-		}
-		if (r == 0)
-			r = aq_strings_get(c, c->chunks[index].segment, ref->generation, &d->strings);
-	}
+	if (r == 0 && (what & AQ_DECODE_ATTRS || wish->attr_picks) && ref->attrs.kind)
+		r = decode_attr_block(c, index, wish, d, attrs);
 	return r;
 }
 
 int aq_decode_chunk(struct aq_capture *c, uint32_t index, unsigned what, struct aq_decoded **ret_decoded, struct aq_err *err)
+{
+	return aq_decode_wished(c, index, &(struct aq_decode_wish){ .what = what }, ret_decoded, err);
+}
+
+int aq_decode_wished(struct aq_capture *c, uint32_t index, const struct aq_decode_wish *wish, struct aq_decoded **ret_decoded,
+		     struct aq_err *err)
 {
 	struct payload main = { 0 }, attrs = { 0 };
 	uint32_t *runs = NULL;
@@ -544,7 +574,7 @@ int aq_decode_chunk(struct aq_capture *c, uint32_t index, unsigned what, struct 
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	aq_buf_init(&main.buf, AQ_BLOCK_PAYLOAD_MAX);
 	aq_buf_init(&attrs.buf, AQ_BLOCK_PAYLOAD_MAX);
-	int r = decode(c, index, what, d, &main, &attrs, &runs);
+	int r = decode(c, index, wish, d, &main, &attrs, &runs);
 	payload_release(&main);
 	payload_release(&attrs);
 	free(runs);

@@ -8,6 +8,8 @@
 
 #include "format/schema/schema.h"
 
+#pragma GCC visibility push(default) /* what libaquila may export */
+
 /* Flags of an event. Written to captures: append-only. */
 enum aq_event_flag {
 	AQ_EVF_DEGRADED = 1 << 0, /* an attribute that belongs to this event was lost; the numbers are whole */
@@ -106,5 +108,7 @@ struct aq_ledger_row {
 	uint64_t produced, stored, lost, policy, degraded;
 	uint64_t removed; /* of stored: in segments that are not there any more; readers find it out, writers leave it 0 */
 };
+
+#pragma GCC visibility pop
 
 #endif

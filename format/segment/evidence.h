@@ -12,6 +12,8 @@
 
 #include "format/base/err.h"
 
+#pragma GCC visibility push(default) /* what libaquila may export */
+
 enum { AQ_PUBLIC_KEY_BYTES = 32 };
 
 /*
@@ -19,7 +21,6 @@ enum { AQ_PUBLIC_KEY_BYTES = 32 };
  * the key's file by that of the next epoch, and wipes the one that signed. One thread at a time.
  */
 struct aq_signer;
-struct aq_statement;
 /* Reads the secret of the present epoch. The file's folder must belong to the effective user, as the file is replaced. */
 int aq_signer_new(const char *key_path, struct aq_signer **ret_signer, struct aq_err *err);
 void aq_signer_free(struct aq_signer *s); /* NULL allowed; wipes the secret */
@@ -28,11 +29,6 @@ uint64_t aq_signer_epoch(const struct aq_signer *s);
 const uint8_t *aq_signer_public_key(const struct aq_signer *s);
 /* The statement that the key signed last, as the file keeps it: it may not have reached its segment. NULL: none. */
 const uint8_t *aq_signer_carried(const struct aq_signer *s);
-/*
- * Fills in the keys, the epoch and the times, and signs: 256 bytes. When it fails, nothing has changed, unless with
- * -ESTALE: another recorder has used the key, and this one can't sign any more.
- */
-int aq_signer_sign(struct aq_signer *s, struct aq_statement *statement, uint8_t *ret_bytes, struct aq_err *err);
 
 enum aq_finding_kind {
 	AQ_FINDING_ALTERED, /* checksums fit, the chain or a signature does not: no accident does that */
@@ -78,5 +74,7 @@ void aq_evidence_release(struct aq_evidence *e);
 
 /* The value of the chain at the last whole block of a segment file, for a recorder that goes on after it. */
 int aq_evidence_last_value(const char *segment_path, uint8_t ret_value[32], struct aq_err *err);
+
+#pragma GCC visibility pop
 
 #endif

@@ -14,6 +14,8 @@
 
 #include "format/base/err.h"
 
+#pragma GCC visibility push(default) /* what libaquila may export */
+
 enum aq_key_kind {
 	AQ_KEY_SIGN_SECRET = 1, /* the 32-byte seed of its epoch */
 	AQ_KEY_SIGN_PUBLIC = 2,
@@ -67,5 +69,7 @@ int aq_key_public(const struct aq_key *key, struct aq_key *ret_public);
 /* Names a public key, or that of a secret one: the first 16 bytes of its BLAKE2b. */
 int aq_key_fingerprint(const struct aq_key *key, uint8_t ret_fingerprint[AQ_FINGERPRINT_BYTES]);
 void aq_fingerprint_text(const uint8_t fingerprint[AQ_FINGERPRINT_BYTES], char text[AQ_FINGERPRINT_TEXT_BYTES]);
+
+#pragma GCC visibility pop
 
 #endif

@@ -42,6 +42,13 @@ void aq_statement_read(const uint8_t bytes[AQ_STATEMENT_BYTES], struct aq_statem
 /* True if the key that the statement names has signed it. */
 bool aq_statement_is_genuine(const uint8_t bytes[AQ_STATEMENT_BYTES]);
 
+struct aq_signer; /* evidence.h */
+/*
+ * Fills in the keys, the epoch and the times, and signs: 256 bytes. When it fails, nothing has changed, unless with
+ * -ESTALE: another recorder has used the key, and this one can't sign any more.
+ */
+int aq_signer_sign(struct aq_signer *s, struct aq_statement *statement, uint8_t *ret_bytes, struct aq_err *err);
+
 enum aq_manifest_type { AQ_MANIFEST_START = 1, AQ_MANIFEST_SEGMENT = 2 };
 
 struct aq_manifest_entry { /* one segment that nothing is added to any more */

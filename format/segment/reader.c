@@ -445,7 +445,7 @@ static int open_segments(struct aq_capture *c, char **names, size_t count, const
 	if (!c->segments || !c->segment_infos)
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		c->segments[c->segment_count] = (struct aq_segment){ .path = names[i], .fd = -1 };
+		c->segments[c->segment_count] = (struct aq_segment){ .path = names[i], .fd = -1, .stats = &c->stats };
 		names[i] = NULL;
 		r = open_segment(c, (uint32_t)c->segment_count++, err);
 		if (r == -ENOENT && count > 1) { /* removed since it was listed: by retention, as the next one says */
@@ -566,6 +566,12 @@ void aq_capture_close(struct aq_capture *c)
 	free(c->recipients);
 	free(c->path);
 	free(c);
+}
+
+void aq_capture_stats(const struct aq_capture *c, struct aq_capture_stats *ret_stats)
+{
+	ret_stats->reads = __atomic_load_n(&c->stats.reads, __ATOMIC_RELAXED);
+	ret_stats->read_bytes = __atomic_load_n(&c->stats.read_bytes, __ATOMIC_RELAXED);
 }
 
 const struct aq_capture_info *aq_capture_info(const struct aq_capture *c)

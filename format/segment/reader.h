@@ -12,6 +12,8 @@
 #include "format/base/err.h"
 #include "format/segment/event.h"
 
+#pragma GCC visibility push(default) /* what libaquila may export */
+
 struct aq_capture;
 struct aq_keys;
 
@@ -83,6 +85,11 @@ struct aq_open_options {
 int aq_capture_open_with(const char *path, const struct aq_open_options *options, struct aq_capture **ret_capture,
 			 struct aq_err *err);
 void aq_capture_close(struct aq_capture *c); /* NULL allowed */
+/* What was asked of the files since the capture was opened, opening included. */
+struct aq_capture_stats {
+	uint64_t reads, read_bytes;
+};
+void aq_capture_stats(const struct aq_capture *c, struct aq_capture_stats *ret_stats);
 const struct aq_capture_info *aq_capture_info(const struct aq_capture *c);
 const struct aq_damage *aq_capture_damages(const struct aq_capture *c, size_t *ret_count);
 /* All gaps of the ledger, in order of first_ns, those found by the reader included. Borrowed until close. Damage in a
@@ -147,5 +154,7 @@ struct aq_verify_result {
 };
 int aq_capture_verify(struct aq_capture *c, struct aq_verify_result *ret_result,
 		      void (*progress)(void *user, uint64_t done, uint64_t total), void *user, struct aq_err *err);
+
+#pragma GCC visibility pop
 
 #endif

@@ -17,6 +17,8 @@
 #include "format/base/err.h"
 #include "format/segment/event.h"
 
+#pragma GCC visibility push(default) /* what libaquila may export */
+
 struct aq_capture_writer;
 struct aq_signer; /* evidence.h */
 struct aq_keys;
@@ -114,5 +116,7 @@ struct aq_writer_stats {
 /* Borrowed until the next call on w. Syscall and lifecycle events from rings count in stored; snap_*, fact and mark
  * events (made by the recorder itself) do not. */
 const struct aq_writer_stats *aq_capture_writer_stats(const struct aq_capture_writer *w);
+
+#pragma GCC visibility pop
 
 #endif
