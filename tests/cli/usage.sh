@@ -92,6 +92,7 @@ run 1 info noise.aqs
 run 1 info nothing.aqs
 
 # where aquilad is missing, record says so
+export LD_LIBRARY_PATH=${AQ_BUILD:?}/lib # of copies: they look for it beside themselves
 cp "$aquila" ./aquila-alone
 PATH=/nonexistent ./aquila-alone record >out 2>err
 [ $? -eq 1 ] || fail "record without aquilad"
