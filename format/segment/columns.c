@@ -39,6 +39,7 @@ struct aq_columns {
 	struct aq_capture *capture;
 	uint32_t chunk, events;
 	size_t count;
+	bool texts_lost;
 	struct own_column *columns;
 	struct aq_strings *strings; /* once one was asked for */
 };
@@ -193,6 +194,7 @@ static int load(struct aq_columns *columns, const char *const *names, size_t cou
 		if (fill(&columns->columns[i], d) < 0)
 			r = aq_err_set(err, -ENOMEM, "out of memory");
 	columns->events = d ? d->events : 0;
+	columns->texts_lost = d && wish.attr_picks && d->attrs_lost;
 	aq_decoded_free(d);
 	free(picks);
 	return r;
@@ -235,6 +237,11 @@ void aq_columns_free(struct aq_columns *columns)
 uint32_t aq_columns_events(const struct aq_columns *columns)
 {
 	return columns->events;
+}
+
+bool aq_columns_texts_lost(const struct aq_columns *columns)
+{
+	return columns->texts_lost;
 }
 
 size_t aq_columns_count(const struct aq_columns *columns)

@@ -40,12 +40,14 @@ struct aq_columns;
  *   EVENT.ATTRIBUTE, EVENT.TEXTARGUMENT        the same, as strings, such as openat.path
  * A number that the recorder's policy dropped (pointers) is 0. Rows stand in the chunk's order: by thread, not by time.
  * names is borrowed during the call. -EINVAL: no such chunk or column; -EBADMSG: the chunk is damaged (noted in the
- * capture); -ENOMEM. Strings of lost attributes are 0: see aq_columns_string().
+ * capture); -ENOMEM. Where the chunk's attributes were lost, strings are 0: see aq_columns_texts_lost().
  */
 int aq_columns_load(struct aq_capture *c, uint32_t chunk, const char *const *names, size_t count,
 		    struct aq_columns **ret_columns, struct aq_err *err);
 void aq_columns_free(struct aq_columns *columns); /* NULL allowed; before the capture is closed */
 uint32_t aq_columns_events(const struct aq_columns *columns); /* of the chunk */
+/* True when a column of strings was asked for and the chunk's attributes can't be read: its zeros then mean nothing. */
+bool aq_columns_texts_lost(const struct aq_columns *columns);
 size_t aq_columns_count(const struct aq_columns *columns);
 /* In the order of names, borrowed from the columns; NULL beyond the last. */
 const struct aq_column *aq_columns_get(const struct aq_columns *columns, size_t index);

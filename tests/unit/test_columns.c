@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "format/segment/capture.h"
 #include "format/segment/columns.h"
 #include "format/segment/field.h"
 #include "format/segment/writer.h"
@@ -212,6 +213,36 @@ AQ_TEST(a_query_on_numbers_reads_no_attributes)
 	aq_capture_stats(c, &all);
 	AQ_CHECK(all.read_bytes - numbers.read_bytes > numbers.read_bytes - opened.read_bytes + EVENTS / 3 * 6);
 	aq_capture_close(c);
+}
+
+AQ_TEST(lost_attributes_are_told)
+{
+	static const char *const names[] = { "openat.path", "openat.ret" }, *const numbers[] = { "openat.ret" };
+	const struct aq_block *block = &capture()->refs[0].attrs;
+	struct aq_capture *c = NULL;
+	struct aq_columns *columns = NULL;
+	struct aq_err err;
+	uint8_t byte;
+	size_t damages;
+	off_t at = (off_t)(block->offset + AQ_BLOCK_HEADER_BYTES + block->payload_bytes / 2);
+	FILE *file = fopen(capture()->segments[0].path, "r+");
+	AQ_REQUIRE(block->kind == AQ_BLOCK_ATTRS && file && fseeko(file, at, SEEK_SET) == 0 && fread(&byte, 1, 1, file) == 1);
+	byte ^= 0x10;
+	AQ_REQUIRE(fseeko(file, at, SEEK_SET) == 0 && fwrite(&byte, 1, 1, file) == 1 && fflush(file) == 0);
+	AQ_REQUIRE(aq_capture_open(path, &c, &err) == 0);
+	AQ_REQUIRE(aq_columns_load(c, 0, numbers, 1, &columns, &err) == 0);
+	AQ_CHECK(!aq_columns_texts_lost(columns)); /* not asked for, not looked at */
+	aq_columns_free(columns);
+	AQ_REQUIRE(aq_columns_load(c, 0, names, 2, &columns, &err) == 0);
+	AQ_CHECK(aq_columns_texts_lost(columns));
+	AQ_CHECK_EQ_U64(aq_columns_get(columns, 0)->values[0], 0);
+	AQ_CHECK_EQ_U64(aq_columns_get(columns, 1)->rows, EVENTS / 3);
+	aq_columns_free(columns);
+	aq_capture_damages(c, &damages);
+	AQ_CHECK_EQ_U64(damages, 1);
+	aq_capture_close(c);
+	byte ^= 0x10; /* as it was, for the others */
+	AQ_REQUIRE(fseeko(file, at, SEEK_SET) == 0 && fwrite(&byte, 1, 1, file) == 1 && fclose(file) == 0);
 }
 
 AQ_TEST(names_that_do_not_exist)
