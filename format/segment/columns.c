@@ -260,7 +260,8 @@ uint64_t aq_columns_dictionary(const struct aq_columns *columns)
 	return (uint64_t)c->chunks[columns->chunk].segment << 32 | c->refs[columns->chunk].generation;
 }
 
-int aq_columns_string(struct aq_columns *columns, uint64_t id, const void **ret_data, uint32_t *ret_len, struct aq_err *err)
+int aq_columns_string(struct aq_columns *columns, uint64_t id, const void **ret_data, uint32_t *ret_len,
+		      struct aq_err *err)
 {
 	const struct aq_capture *c = columns->capture;
 	const struct aq_chunk_ref *ref = &c->refs[columns->chunk];

@@ -57,7 +57,8 @@ uint64_t aq_columns_dictionary(const struct aq_columns *columns);
  * The bytes of a dictionary id, not NUL-terminated, borrowed from the columns; how to read them: aq_attr_type(). The
  * first call reads the dictionary. -EINVAL: 0 or no such id; -ENODATA: lost to damage; -ENOMEM.
  */
-int aq_columns_string(struct aq_columns *columns, uint64_t id, const void **ret_data, uint32_t *ret_len, struct aq_err *err);
+int aq_columns_string(struct aq_columns *columns, uint64_t id, const void **ret_data, uint32_t *ret_len,
+		      struct aq_err *err);
 
 #pragma GCC visibility pop
 

@@ -39,8 +39,10 @@ static struct aq_event_field of_attr(const struct aq_attr *a, const char *name, 
 
 static bool walk_args(const struct aq_event *ev, const struct aq_event_schema *row, struct walk *w, uint64_t *shown)
 {
-	static const char *const raw[AQ_EVENT_MAX_ARGS] = { "arg0", "arg1", "arg2", "arg3", "arg4", "arg5", "arg6", "arg7", "arg8",
-							    "arg9", "arg10", "arg11", "arg12", "arg13", "arg14", "arg15" };
+	static const char *const raw[AQ_EVENT_MAX_ARGS] = {
+		"arg0", "arg1", "arg2", "arg3", "arg4", "arg5", "arg6", "arg7",
+		"arg8", "arg9", "arg10", "arg11", "arg12", "arg13", "arg14", "arg15",
+	};
 	unsigned numbers = ev->arg_count < AQ_EVENT_MAX_ARGS ? ev->arg_count : AQ_EVENT_MAX_ARGS;
 	unsigned count = row ? row->arg_count : numbers;
 	for (unsigned i = 0; i < count; i++) {

@@ -133,7 +133,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", err.text);
 	aq_capture_gaps(capture, &gaps);
 	aq_capture_stats(capture, &stats);
-	printf("%" PRIu64 " events, %zu gaps; %" PRIu64 " bytes read\n", aq_capture_info(capture)->events, gaps, stats.read_bytes);
+	printf("%" PRIu64 " events, %zu gaps; %" PRIu64 " bytes read\n", aq_capture_info(capture)->events, gaps,
+	       stats.read_bytes);
 	aq_capture_close(capture);
 	return r < 0 ? 1 : 0;
 }
