@@ -22,6 +22,7 @@ extern "C" {
 #include "format/segment/reader.h"
 #include "format/segment/columns.h"
 #include "format/segment/key.h"
+#include "format/segment/pin.h"
 #include "format/segment/evidence.h"
 #include "format/segment/writer.h"
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pins: windows of time that retention leaves alone, each a small file in the capture's folder (FORMAT.md, section 15).
+ * Pins: windows of time that retention leaves alone, each a small file in the capture's folder (FORMAT.md, section 16).
  * Anybody who may write there makes them, recorder or not; nothing in them is trusted.
  */
 #ifndef AQ_FORMAT_SEGMENT_PIN_H
@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "format/base/err.h"
+
+#pragma GCC visibility push(default) /* what libaquila may export */
 
 enum { AQ_PIN_ID_BYTES = 17, AQ_PIN_NOTE_BYTES = 256, AQ_PIN_FILE_MAX = 1024, AQ_PINS_MAX = 4096 };
 
@@ -33,5 +35,7 @@ int aq_pin_remove(int dir_fd, const char *id, struct aq_err *err);
 int aq_pins_load(int dir_fd, struct aq_pin **ret_pins, size_t *ret_count, size_t *ret_bad, struct aq_err *err);
 /* The text of a pin's file. False when it makes no sense; the id is not in there. */
 bool aq_pin_parse(const char *text, size_t bytes, struct aq_pin *ret_pin);
+
+#pragma GCC visibility pop
 
 #endif
