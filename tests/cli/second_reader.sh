@@ -80,6 +80,12 @@ python3 -BS "$reader" --no-checksums --into plain "$whole" 2>err || fail "the se
 missing=$(sort -u features | grep -vxFf - needed)
 [ -z "$missing" ] || fail "no frozen capture has: $missing"
 
+# the example of the document is what the frozen bytes are
+PYTHONDONTWRITEBYTECODE=1 python3 "$AQ_SRC/tests/reader/annotate.py" "$frozen/v1-tiny.aquila/segment-000001.aqs" >c 2>err ||
+	fail "annotate.py: $(tail -3 err)"
+sed -n '/^<!-- example -->$/,/^## /p' "$AQ_SRC/format/FORMAT.md" | sed -n '/^```$/,/^```$/p' | sed '1d;$d' >p
+[ -s c ] && cmp -s c p || fail "FORMAT.md's example is not what annotate.py makes: $(diff p c | head -4)"
+
 # what --raw does not go with
 run 2 query "$whole" --raw --count
 err_has 'neither --fields'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # freeze.sh [DIR]: makes the frozen captures anew (default: tests/corpus/frozen) with what both readers say they hold.
-# To be run when the format gained something; never to make a failing test pass. AQ_BIN and AQ_TEST_BIN name the built
+# When the target is the default, the example in FORMAT.md follows too. To be run when the format gained something; never to make a failing test pass. AQ_BIN and AQ_TEST_BIN name the built
 # programs (default: those of the folder build).
 set -euo pipefail
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -27,3 +27,7 @@ for capture in "$fresh"/v*.aquila; do
 	rm -rf "$target/$(basename "$capture")"
 	cp -r "$capture" "${capture%.aquila}.ndjson.zst" "$target"
 done
+if [ $# -eq 0 ]; then
+	PYTHONDONTWRITEBYTECODE=1 python3 "$source/tests/reader/annotate.py" "$target/v1-tiny.aquila/segment-000001.aqs" \
+		"$source/format/FORMAT.md"
+fi

@@ -30,6 +30,7 @@ record() { # CAPTURE, options
 	recorder=$!
 	while kill -0 "$recorder" 2>/dev/null; do
 		assortment
+		sleep 0.2
 	done
 	wait "$recorder"
 	local status=$?

@@ -5,6 +5,7 @@
  *
  *   v1-everything.aquila   three segments, pointers kept: all events of the schema, all gaps, hostile texts
  *   v1-generations.aquila  more chunks than one generation of strings has
+ *   v1-tiny.aquila         three events: the example of FORMAT.md
  *   v1-unfinished.aquila   times to 64 ns, a writer that was never closed
  */
 #include <errno.h>
@@ -195,7 +196,7 @@ static void flush(struct maker *m)
 static void begin(struct maker *m, const char *path, const struct aq_writer_options *options)
 {
 	const struct aq_capture_meta meta = {
-		.host = "frozen\xff", .kernel_release = "6.18.0-test", .kernel_version = "#1 SMP", .machine = "x86_64",
+		.host = "frozen", .kernel_release = "6.18.0-test", .kernel_version = "#1 SMP", .machine = "x86_64",
 		.boot_id = "00000000-0000-0000-0000-000000000001", .recorder_version = "make_frozen", .command = "",
 		.features_json = "{\"hook\":\"tp_btf\"}", .policy_json = "{\"snapshot\":true}", .capture_id = { 1, 2, 3 },
 		.cpu_count = CPUS, .start_boot_ns = START_BOOT_NS, .start_real_ns = START_REAL_NS, .clock_ticks = 100,
@@ -256,6 +257,28 @@ static int generations(void)
 	return end(&m, true);
 }
 
+static int tiny(void)
+{
+	static const struct aq_writer_options options;
+	struct aq_event ev = { .id = AQ_EV_openat, .pid = 77, .tid = 78, .cgroup_id = 5, .ret = 3, .attr_count = 1,
+			       .args = { (uint64_t)-100, 0, 0x80000, 0 } };
+	struct maker m;
+
+	begin(&m, "v1-tiny.aquila", &options);
+	ev.attrs[0] = (struct aq_attr){ .key = AQ_ATTR_PATH, .data = "/etc/hosts", .len = 10 };
+	m.now_ns += 1000;
+	add(&m, &ev);
+	ev = (struct aq_event){ .id = AQ_EV_read, .pid = 77, .tid = 78, .cgroup_id = 5, .ret = 120, .args = { 3, 0, 4096 } };
+	m.now_ns += 700;
+	add(&m, &ev);
+	ev = (struct aq_event){ .id = AQ_EV_close, .pid = 77, .tid = 78, .cgroup_id = 5, .cpu = 1, .args = { 3 } };
+	m.now_ns += 300;
+	add(&m, &ev);
+	flush(&m);
+	ledger(&m, false);
+	return end(&m, true);
+}
+
 static int unfinished(void)
 {
 	static const struct aq_writer_options options = { .time_resolution_ns = 64 };
@@ -277,5 +300,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: make_frozen DIR\n");
 		return 2;
 	}
-	return everything() < 0 || generations() < 0 || unfinished() < 0;
+	return everything() < 0 || generations() < 0 || tiny() < 0 || unfinished() < 0;
 }

@@ -31,6 +31,7 @@ S_THREADS, S_TYPES, S_TIME_CLASS, S_TIME_BITS, S_CPU, S_FLAGS, S_RESULT, S_ARGUM
 S_IDS, S_EXCEPTIONS = 16, 17
 E_DEGRADED, E_RAW_NUMBER = 1, 2
 UNKNOWN_COUNT = M64
+ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 REASONS = {1: "ring-full", 2: "spool-shed", 3: "recorder-down", 4: "kernel-skipped", 5: "disk", 6: "damage",
            7: "filter", 8: "budget", 9: "coalesced", 10: "attribute"}
 CLASSES = ["vital", "important", "ordinary", "bulk"]
@@ -601,7 +602,7 @@ class Capture:
                "count": None if g["count"] == UNKNOWN_COUNT else g["count"], "cgroup": g["cgroup"],
                "cpu": None if g["cpu"] == 65535 else g["cpu"], "class": None if g["class"] == 255 else g["class"],
                "reason": g["reason"], "by": [list(b) for b in g["by"]]}
-        return json.dumps(out, separators=(",", ":"))
+        return ENCODE(out)
 
     def event_text(self, e):
         row = self.schema.events.get(e.id)
@@ -638,7 +639,7 @@ class Capture:
             out["names"] = names
         if e.attrs:
             out["attrs"] = [self.attribute(*a) for a in e.attrs]
-        return json.dumps(out, separators=(",", ":"))
+        return ENCODE(out)
 
     def attribute(self, key, data, flags, true_length):
         name, kind = self.schema.attributes.get(key, (None, "BYTES"))
@@ -683,7 +684,7 @@ class Capture:
                     continue
                 cells = {column: CLASSES[key] if column == "class" else key}
                 cells.update(zip(("produced", "stored", "lost", "left_out", "text_lost"), sums))
-                yield json.dumps(cells, separators=(",", ":"))
+                yield ENCODE(cells)
 
 
 def main(arguments):

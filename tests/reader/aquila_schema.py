@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of format/schema/*.def as Python sees them: events, arguments, attributes, sets of names, errors; and how a
-set of names turns a number into text (FORMAT.md sections 13 and 14)."""
+set of names turns a number into text (FORMAT.md sections 17 and 18)."""
+import functools
 import os
 import re
 
@@ -97,6 +98,7 @@ class Schema:
             arguments = [a for a in arguments if a.kind not in TEXT]
         self.events[number] = Row(number, name, arguments, has_result)
 
+    @functools.lru_cache(maxsize=None)
     def value_text(self, argument, value, abi):
         """The names of a FLAGS or ENUM value; None for all other types."""
         if argument.names is None:
