@@ -143,6 +143,8 @@ uint64_t aq_bytes_varint(struct aq_bytes *r)
 		if (r->failed || r->p == r->end)
 			break;
 		uint8_t byte = *r->p++;
+		if (shift == 63 && byte > 1)
+			break; /* more than 64 bits */
 		v |= (uint64_t)(byte & 0x7f) << shift;
 		if (!(byte & 0x80))
 			return v;

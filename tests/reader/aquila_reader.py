@@ -41,6 +41,10 @@ class Bad(Exception):
     """What the file says makes no sense."""
 
 
+class Refused(Exception):
+    """What this reader does not know: a newer version, or an encrypted capture."""
+
+
 class Bytes:
     """A cursor that never runs over its end."""
 
@@ -160,8 +164,10 @@ class Segment:
 def read_header(payload):
     b = Bytes(payload)
     version, _compatible, incompatible, flags = b.numbers("4I")
+    if version == 0:
+        raise Bad("version 0")
     if version != 1 or incompatible:
-        raise Bad("a version or features that this reader does not know")
+        raise Refused("version %d, features %d" % (version, incompatible))
     h = {"flags": flags, "id": b.take(16), "number": b.number(8)}
     h["clocks"] = b.numbers("QQ")
     h["cpus"], h["ticks"], h["page"], h["resolution"], count = b.numbers("5I")
@@ -698,7 +704,7 @@ def main(arguments):
     for number, path in enumerate(paths, 1):
         try:
             capture = Capture(path, schema, "--no-checksums" not in options)
-        except (Bad, OSError) as e:
+        except (Bad, Refused, OSError) as e:
             print("aquila_reader: %s: %s" % (path, e), file=sys.stderr)
             return 1
         kinds = {"ledger": capture.ledger, "blocks": capture.features, "rows": capture.rows_in_order}

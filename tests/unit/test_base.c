@@ -42,6 +42,19 @@ AQ_TEST(buffer_stops_at_its_maximum)
 	aq_buf_release(&b);
 }
 
+AQ_TEST(a_varint_of_more_than_64_bits_fails)
+{
+	const uint8_t largest[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01 };
+	const uint8_t larger[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x03 };
+	struct aq_bytes r = aq_bytes_of(largest, sizeof(largest));
+
+	AQ_CHECK_EQ_U64(aq_bytes_varint(&r), UINT64_MAX);
+	AQ_CHECK(!r.failed);
+	r = aq_bytes_of(larger, sizeof(larger));
+	aq_bytes_varint(&r);
+	AQ_CHECK(r.failed);
+}
+
 AQ_TEST(a_varint_without_end_fails)
 {
 	uint8_t endless[16];
