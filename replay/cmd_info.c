@@ -302,6 +302,8 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 	line(out, "detail", text);
 	put_recipients(out, info);
 	line(out, "policy", info->policy_json);
+	if (*info->derived_json)
+		line(out, "made of", info->derived_json);
 	line(out, "features", info->features_json);
 }
 
@@ -395,6 +397,7 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 	/* text of the file, so text here: nothing that a file says may break this object */
 	member(out, "features_json", info->features_json);
 	member(out, "policy_json", info->policy_json);
+	member(out, "derived_json", info->derived_json);
 	put_json_counts(out, n);
 	put_json_totals(out, c);
 	put_json_retention(out, c);

@@ -25,6 +25,7 @@ extern "C" {
 #include "format/segment/pin.h"
 #include "format/segment/evidence.h"
 #include "format/segment/writer.h"
+#include "format/segment/rewrite.h"
 #ifdef __cplusplus
 }
 #endif

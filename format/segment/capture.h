@@ -93,6 +93,7 @@ struct aq_capture {
 	size_t damage_count;
 	uint64_t last_ns; /* of all segments so far */
 	uint64_t whole_ns; /* what happened before it and is not there, is in a gap; early chunks don't tell */
+	uint32_t clock_ticks, page_size;
 	bool header_read; /* some segment had one */
 	bool facts_read;  /* of encrypted segments: some block of facts was */
 	bool sorted;      /* gaps are, and have to stay so */

@@ -359,10 +359,11 @@ static int begin_recording(struct aq_capture *c, uint32_t index, uint32_t number
 /* The end of a header, which in an encrypted segment is for the most part in a block of its own. */
 static int read_facts(struct aq_capture *c, bool wanted, struct aq_bytes *r, uint32_t *ret_recording)
 {
-	uint32_t cpu_count = aq_bytes_u32(r);
-	aq_bytes_u64(r);
+	uint32_t cpu_count = aq_bytes_u32(r), clock_ticks = aq_bytes_u32(r), page_size = aq_bytes_u32(r);
 	uint32_t resolution = aq_bytes_u32(r), facts = aq_bytes_u32(r);
 	if (wanted) {
+		c->clock_ticks = clock_ticks;
+		c->page_size = page_size;
 		c->info.cpu_count = cpu_count;
 		c->info.time_resolution_ns = resolution;
 	}
@@ -448,6 +449,7 @@ int aq_capture_take_facts(struct aq_capture *c)
 	info->command = c->strings[AQ_FACT_COMMAND];
 	info->features_json = c->strings[AQ_FACT_FEATURES];
 	info->policy_json = c->strings[AQ_FACT_POLICY];
+	info->derived_json = c->strings[AQ_FACT_DERIVED];
 	return 0;
 }
 

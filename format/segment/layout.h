@@ -81,7 +81,8 @@ enum {
 enum aq_fact_key {
 	AQ_FACT_HOST = 1, AQ_FACT_KERNEL_RELEASE = 2, AQ_FACT_KERNEL_VERSION = 3, AQ_FACT_MACHINE = 4,
 	AQ_FACT_BOOT_ID = 5, AQ_FACT_RECORDER_VERSION = 6, AQ_FACT_COMMAND = 7, AQ_FACT_FEATURES = 8, AQ_FACT_POLICY = 9,
-	AQ_FACT_COUNT = 10,
+	AQ_FACT_DERIVED = 10, /* only where it is */
+	AQ_FACT_COUNT = 11,
 	AQ_FACT_RECORDING = 32, /* kept apart: a number */
 };
 enum { /* no texts */

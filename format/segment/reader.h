@@ -29,6 +29,7 @@ struct aq_segment_info {
 struct aq_capture_info {
 	const char *path, *host, *kernel_release, *kernel_version, *machine, *boot_id, *recorder_version, *command;
 	const char *features_json, *policy_json;
+	const char *derived_json;       /* of which capture it was made, and how; "": it was recorded */
 	uint8_t capture_id[16];
 	uint32_t cpu_count, segment_count, chunk_count;
 	uint64_t start_boot_ns, start_real_ns;

@@ -229,8 +229,9 @@ static void put_facts(const struct aq_capture_writer *w, struct aq_buf *b, uint3
 	aq_buf_put_u32(b, w->meta.clock_ticks);
 	aq_buf_put_u32(b, w->meta.page_size);
 	aq_buf_put_u32(b, w->options.time_resolution_ns ? w->options.time_resolution_ns : 1);
-	aq_buf_put_u32(b, AQ_FACT_COUNT - 1 + more);
-	for (unsigned key = 1; key < AQ_FACT_COUNT; key++) {
+	unsigned count = AQ_FACT_COUNT - (w->strings[AQ_FACT_DERIVED][0] ? 0 : 1);
+	aq_buf_put_u32(b, count - 1 + more);
+	for (unsigned key = 1; key < count; key++) {
 		uint32_t len = (uint32_t)strlen(w->strings[key]);
 		aq_buf_put_u32(b, key);
 		aq_buf_put_u32(b, len);
@@ -389,6 +390,7 @@ static const char *const *meta_strings(const struct aq_capture_meta *m, const ch
 	list[AQ_FACT_COMMAND] = m->command;
 	list[AQ_FACT_FEATURES] = m->features_json;
 	list[AQ_FACT_POLICY] = m->policy_json;
+	list[AQ_FACT_DERIVED] = m->derived_json;
 	return list;
 }
 
@@ -856,7 +858,7 @@ static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *er
 }
 
 /* Another segment, which states first what those before it hold: without them it is still whole. */
-static int rotate(struct aq_capture_writer *w, uint64_t time_ns, struct aq_err *err)
+int aq_capture_writer_rotate(struct aq_capture_writer *w, uint64_t time_ns, struct aq_err *err)
 {
 	int r = end_segment(w, false, err);
 	if (r == 0)
@@ -880,7 +882,7 @@ int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev
 		   ev->time_ns - w->segment_start_ns >= w->options.segment_age_ns;
 	if ((big || old) && w->summary.events &&
 	    (!w->options.may_rotate || w->options.may_rotate(w->options.user, ev->time_ns, !old))) {
-		int r = rotate(w, ev->time_ns, err);
+		int r = aq_capture_writer_rotate(w, ev->time_ns, err);
 		if (r < 0)
 			return r;
 	}

@@ -29,6 +29,7 @@ struct aq_capture_meta {
 	const char *command;           /* how the recorder was called, or "" */
 	const char *features_json;     /* what the kernel offered and what was degraded, one JSON object */
 	const char *policy_json;       /* filters, budgets, limits in force, one JSON object */
+	const char *derived_json;      /* of which capture it was made, and how, one JSON object; NULL: it was recorded */
 	uint8_t capture_id[16];        /* random, the same in all segments of a capture */
 	uint32_t cpu_count;
 	uint64_t start_boot_ns;        /* CLOCK_BOOTTIME and CLOCK_REALTIME taken together at the start */
@@ -90,6 +91,8 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev, struct aq_err *err);
 /* Appends gaps (copied) to the ledger; written with the next flush or chunk. Policy goes here too. */
 int aq_capture_writer_add_gap(struct aq_capture_writer *w, const struct aq_gap *gap, struct aq_err *err);
+/* Ends the segment and begins another one, whose age counts from time_ns; _add does so itself at its limits. */
+int aq_capture_writer_rotate(struct aq_capture_writer *w, uint64_t time_ns, struct aq_err *err);
 /* The present totals, all rows; the last one before a close is the final ledger. Also pairs the clocks. */
 int aq_capture_writer_set_ledger(struct aq_capture_writer *w, const struct aq_ledger_row *rows, size_t count,
 				 uint64_t boot_ns, uint64_t real_ns, struct aq_err *err);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A new capture made of an old one: the same events, gaps and totals, written again. Segments begin where those of the old
+ * one begin, each with its state. What can't be read of the old one is a gap in the new one, which is whole itself.
+ *
+ * Threads: one at a time for each capture.
+ */
+#ifndef AQ_FORMAT_SEGMENT_REWRITE_H
+#define AQ_FORMAT_SEGMENT_REWRITE_H
+
+#include <signal.h>
+
+#include "format/segment/reader.h"
+
+#pragma GCC visibility push(default) /* what libaquila may export */
+
+struct aq_rewrite_options {
+	const char *how;               /* said in the new capture's header: "recompress", "salvage" */
+	int zstd_level;                /* 0: 1 */
+	bool whole_only;               /* refuse an old capture that is damaged or unfinished */
+	const volatile sig_atomic_t *stop; /* looked at now and then: when it is set, -ECANCELED; NULL: never */
+	void (*progress)(void *user, uint64_t events, uint64_t of_events); /* NULL: none */
+	void *user;
+};
+
+struct aq_rewrite_result {
+	uint64_t events, segments;
+	uint64_t bytes;                /* of the new segments */
+	uint64_t missing;              /* events that the old one's ledger calls stored and that could not be read */
+};
+
+/*
+ * Makes the folder `to`; while it is made it has another name beside that one, and when anything fails nothing is left.
+ * When it is done, it was read again and holds the same events as the old capture. -EEXIST: it is there; -ENOKEY: the old
+ * capture can't be read; -EBADMSG: whole_only, and it is not; -EUCLEAN: what was read again differs (a broken machine).
+ */
+int aq_capture_rewrite(struct aq_capture *c, const char *to, const struct aq_rewrite_options *options,
+		       struct aq_rewrite_result *ret_result, struct aq_err *err);
+
+#pragma GCC visibility pop
+
+#endif
