@@ -28,31 +28,41 @@ struct rewrite {
 	const struct aq_rewrite_options *options;
 	struct aq_capture_writer *writer;
 	struct digest digest;
+	struct aq_buf scratch;
 	uint64_t (*stored)[AQ_CLASS_COUNT]; /* CPUS rows: what was read of events from rings */
 	size_t clock;                       /* the next pair of clocks to be written */
 	int64_t clock_offset;
 	char *path;                         /* of the folder in the making */
 };
 
-static void add_to_digest(struct digest *d, const struct aq_event *ev)
+static int add_to_digest(struct digest *d, struct aq_buf *scratch, const struct aq_event *ev)
 {
-	XXH3_state_t state;
-	const uint64_t numbers[] = { ev->time_ns, ev->cgroup_id, (uint64_t)ev->ret, (uint64_t)ev->pid << 32 | ev->tid,
-				     (uint64_t)ev->nr << 32 | (uint64_t)ev->id << 16 | ev->cpu,
-				     (uint64_t)ev->abi << 16 | (uint64_t)ev->flags << 8 | ev->attr_count };
-	XXH3_INITSTATE(&state);
-	XXH3_128bits_reset(&state);
-	XXH3_128bits_update(&state, numbers, sizeof(numbers));
-	XXH3_128bits_update(&state, ev->args, ev->arg_count * sizeof(ev->args[0]));
+	aq_buf_reset(scratch);
+	aq_buf_put_u64(scratch, ev->time_ns);
+	aq_buf_put_u64(scratch, ev->cgroup_id);
+	aq_buf_put_u64(scratch, (uint64_t)ev->ret);
+	aq_buf_put_u32(scratch, ev->pid);
+	aq_buf_put_u32(scratch, ev->tid);
+	aq_buf_put_u32(scratch, ev->nr);
+	aq_buf_put_u16(scratch, ev->id);
+	aq_buf_put_u16(scratch, ev->cpu);
+	aq_buf_put_u8(scratch, ev->abi);
+	aq_buf_put_u8(scratch, ev->flags);
+	aq_buf_put(scratch, ev->args, ev->arg_count * sizeof(ev->args[0]));
 	for (unsigned i = 0; i < ev->attr_count; i++) {
-		const uint32_t head[] = { (uint32_t)ev->attrs[i].key << 16 | ev->attrs[i].flags, ev->attrs[i].len, ev->attrs[i].true_len };
-		XXH3_128bits_update(&state, head, sizeof(head));
-		XXH3_128bits_update(&state, ev->attrs[i].data, ev->attrs[i].len);
+		aq_buf_put_u16(scratch, ev->attrs[i].key);
+		aq_buf_put_u16(scratch, ev->attrs[i].flags);
+		aq_buf_put_u32(scratch, ev->attrs[i].len);
+		aq_buf_put_u32(scratch, ev->attrs[i].true_len);
+		aq_buf_put(scratch, ev->attrs[i].data, ev->attrs[i].len);
 	}
-	XXH128_hash_t hash = XXH3_128bits_digest(&state);
+	if (scratch->failed)
+		return -ENOMEM;
+	XXH128_hash_t hash = XXH3_128bits(scratch->data, scratch->len);
 	d->events++;
 	d->low += hash.low64;
 	d->high += hash.high64;
+	return 0;
 }
 
 /* BLAKE2b-256 of all segment files, one after the other, in hexadecimal. */
@@ -113,10 +123,11 @@ static int copy_chunk(struct rewrite *w, uint32_t index, struct aq_err *err)
 		return w->options->whole_only ? say_damaged(w->from, err) : 0; /* among the damages now, and their gaps */
 	for (uint32_t i = 0; r == 0 && i < d->events; i++) {
 		aq_decoded_event(d, i, true, &ev);
-		add_to_digest(&w->digest, &ev);
+		if (add_to_digest(&w->digest, &w->scratch, &ev) < 0)
+			r = aq_err_set(err, -ENOMEM, "out of memory");
 		if (!aq_event_is_made(ev.id) && ev.cpu < CPUS && ev.cls < AQ_CLASS_COUNT)
 			w->stored[ev.cpu][ev.cls]++;
-		r = aq_capture_writer_add(w->writer, &ev, err);
+		r = r < 0 ? r : aq_capture_writer_add(w->writer, &ev, err);
 	}
 	aq_decoded_free(d);
 	return r;
@@ -252,7 +263,7 @@ static int copy_all(struct rewrite *w, struct aq_rewrite_result *result, struct 
 }
 
 /* What was written holds what was read. */
-static int read_again(const struct rewrite *w, struct aq_err *err)
+static int read_again(struct rewrite *w, struct aq_err *err)
 {
 	struct digest digest = { 0 };
 	struct aq_capture *c;
@@ -265,7 +276,8 @@ static int read_again(const struct rewrite *w, struct aq_err *err)
 		r = aq_decode_chunk(c, i, ALL, &d, err);
 		for (uint32_t k = 0; r == 0 && k < d->events; k++) {
 			aq_decoded_event(d, k, true, &ev);
-			add_to_digest(&digest, &ev);
+			if (add_to_digest(&digest, &w->scratch, &ev) < 0)
+				r = aq_err_set(err, -ENOMEM, "out of memory");
 		}
 		aq_decoded_free(d);
 	}
@@ -314,6 +326,7 @@ int aq_capture_rewrite(struct aq_capture *c, const char *to, const struct aq_rew
 	*ret_result = (struct aq_rewrite_result){ 0 };
 	randombytes_buf(random, sizeof(random));
 	sodium_bin2hex(suffix, sizeof(suffix), random, sizeof(random));
+	aq_buf_init(&w.scratch, AQ_CHUNK_RAW_MAX);
 	w.stored = calloc(CPUS, sizeof(*w.stored));
 	if (!w.stored || asprintf(&w.path, "%s.%s.new", to, suffix) < 0) {
 		free(w.stored);
@@ -329,6 +342,7 @@ int aq_capture_rewrite(struct aq_capture *c, const char *to, const struct aq_rew
 		r = aq_err_set(err, -errno, "'%s': %s", to, errno == EEXIST ? "exists already" : strerror(errno));
 	if (r < 0 && made)
 		remove_folder(w.path, segments + 1);
+	aq_buf_release(&w.scratch);
 	free(w.path);
 	free(w.stored);
 	return r;
