@@ -449,6 +449,8 @@ int aq_state_feed(struct aq_state *s, const struct aq_event *ev, struct aq_touch
 
 void aq_state_gap(struct aq_state *s, const struct aq_gap *gap)
 {
+	if (gap->reason == AQ_GAP_EXTRACT)
+		return; /* events of processes that are not there */
 	if (gap->reason == AQ_GAP_ATTR && gap->cls > AQ_CLASS_IMPORTANT && gap->cls != UINT8_MAX)
 		return;
 	if (gap->cls > AQ_CLASS_ORDINARY && gap->cls != UINT8_MAX)

@@ -33,6 +33,7 @@ enum {
 	O_KEY,
 	O_PLAIN,
 	O_RAW,
+	O_OUTPUT,
 };
 
 static const struct {
@@ -58,6 +59,7 @@ static const struct {
 	{ AQ_OPT_KEY, { "key", required_argument, NULL, O_KEY } },
 	{ AQ_OPT_PLAIN, { "plain", no_argument, NULL, O_PLAIN } },
 	{ AQ_OPT_RAW, { "raw", no_argument, NULL, O_RAW } },
+	{ AQ_OPT_OUTPUT, { "output", required_argument, NULL, O_OUTPUT } },
 	{ AQ_OPT_QUIET, { "quiet", no_argument, NULL, 'q' } },
 	{ ~0u, { "help", no_argument, NULL, 'h' } },
 };
@@ -242,6 +244,10 @@ static int apply(int opt, const char *text, const struct aq_command *command, st
 	case O_EVENTS:
 		o->events = true;
 		return 0;
+	case O_OUTPUT:
+	case 'o':
+		o->output = text;
+		return 0;
 	case O_RAW:
 		o->raw = true;
 		return 0;
@@ -288,7 +294,7 @@ int aq_options_parse(int argc, char **argv, const struct aq_command *command, st
 			table[n++] = known[i].option;
 	optind = 0;
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, command->options & AQ_OPT_QUIET ? ":hq" : ":h", table, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, command->options & AQ_OPT_OUTPUT ? ":hqo:" : command->options & AQ_OPT_QUIET ? ":hq" : ":h", table, NULL)) != -1) {
 		if (opt == ':')
 			return aq_err_set(err, -EINVAL, "%s needs a value", argv[optind - 1]);
 		if (opt == '?' && optopt != 0 && optopt < 256)

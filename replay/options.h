@@ -32,6 +32,7 @@ enum aq_option_bit {
 	AQ_OPT_KEY = 1 << 24,
 	AQ_OPT_PLAIN = 1 << 25,
 	AQ_OPT_RAW = 1 << 26,
+	AQ_OPT_OUTPUT = 1 << 27,
 };
 
 enum aq_format {
@@ -64,6 +65,7 @@ struct aq_options { /* all text is borrowed from argv, apart from words */
 	const char *key_files[AQ_KEY_FILES_MAX];
 	size_t key_file_count;
 	bool plain;
+	const char *output;	 /* NULL: not given */
 	bool count, explain, gaps, all, recorded, check, events, quiet, raw, help;
 	char *words[2]; /* owned: what fields and by point into */
 };

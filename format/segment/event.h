@@ -58,6 +58,12 @@ static inline const struct aq_attr *aq_event_attr(const struct aq_event *ev, enu
 	return NULL;
 }
 
+/* True for events that the recorder makes itself: not part of the ledger. */
+static inline bool aq_event_is_made(uint16_t id)
+{
+	return (id >= AQ_EV_snap_begin && id <= AQ_EV_snap_mount) || id == AQ_EV_fact || id == AQ_EV_mark;
+}
+
 /* Why events are missing. Written to captures: append-only. */
 enum aq_gap_reason {
 	AQ_GAP_RING_FULL = 1,     /* no space in the kernel ring of that class */
@@ -70,6 +76,7 @@ enum aq_gap_reason {
 	AQ_GAP_BUDGET = 8,        /* left out on purpose by a cgroup's budget: policy */
 	AQ_GAP_COALESCED = 9,     /* merged on purpose into another event: policy */
 	AQ_GAP_ATTR = 10,         /* the attribute was lost, the event is there and flagged degraded */
+	AQ_GAP_EXTRACT = 12,      /* left out of an extract: events of others, which say nothing about what is there; policy */
 	AQ_GAP_RETENTION = 11,    /* found by the reader: stored once, its segment was removed on purpose; never stored */
 };
 #define AQ_GAP_COUNT_UNKNOWN UINT64_MAX
@@ -77,7 +84,7 @@ enum aq_gap_reason {
 /* True for what was left out on purpose. */
 static inline bool aq_gap_is_policy(enum aq_gap_reason r)
 {
-	return r == AQ_GAP_FILTER || r == AQ_GAP_BUDGET || r == AQ_GAP_COALESCED;
+	return r == AQ_GAP_FILTER || r == AQ_GAP_BUDGET || r == AQ_GAP_COALESCED || r == AQ_GAP_EXTRACT;
 }
 
 const char *aq_gap_reason_name(enum aq_gap_reason reason); /* "ring-full" …; "?" */

@@ -138,7 +138,7 @@ enum aq_width aq_type_width(enum aq_type type, bool keep_pointers)
 const char *aq_gap_reason_name(enum aq_gap_reason reason)
 {
 	static const char *const names[] = { "?",	 "ring-full", "spool-shed", "recorder-down", "kernel-skipped", "disk",
-					     "damage", "filter",    "budget",     "coalesced",     "attribute", "retention" };
+					     "damage", "filter",    "budget",     "coalesced",     "attribute", "retention", "extract" };
 	return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "?";
 }
 

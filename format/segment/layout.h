@@ -165,12 +165,6 @@ void aq_footer_summary_write(struct aq_buf *b, const struct aq_footer_summary *s
 /* False when it is cut or its checksum is wrong. */
 bool aq_footer_summary_read(struct aq_bytes *r, struct aq_footer_summary *ret_summary);
 
-/* True for events that the recorder makes itself: not part of the ledger. */
-static inline bool aq_event_is_made(uint16_t id)
-{
-	return (id >= AQ_EV_snap_begin && id <= AQ_EV_snap_mount) || id == AQ_EV_fact || id == AQ_EV_mark;
-}
-
 /* What of a number is kept: 32-bit types lose a register's upper half, pointers what policy drops. */
 enum aq_width { AQ_WIDTH_NONE, AQ_WIDTH_S32, AQ_WIDTH_U32, AQ_WIDTH_64 };
 enum aq_width aq_type_width(enum aq_type type, bool keep_pointers);

@@ -27,12 +27,12 @@ struct rewrite {
 	struct aq_capture *from;
 	const struct aq_rewrite_options *options;
 	struct aq_capture_writer *writer;
+	struct aq_rewrite_result *result;
 	struct digest digest;
 	struct aq_buf scratch;
 	uint64_t (*stored)[AQ_CLASS_COUNT]; /* CPUS rows: what was read of events from rings */
 	size_t clock;                       /* the next pair of clocks to be written */
 	int64_t clock_offset;
-	char *path;                         /* of the folder in the making */
 };
 
 static int add_to_digest(struct digest *d, struct aq_buf *scratch, const struct aq_event *ev)
@@ -65,12 +65,11 @@ static int add_to_digest(struct digest *d, struct aq_buf *scratch, const struct 
 	return 0;
 }
 
-/* BLAKE2b-256 of all segment files, one after the other, in hexadecimal. */
-static int hash_source(const struct aq_capture *c, char ret_text[2 * 32 + 1], struct aq_err *err)
+int aq_capture_hash(const struct aq_capture *c, char ret_text[AQ_CAPTURE_HASH_TEXT_BYTES], struct aq_err *err)
 {
 	crypto_generichash_state state;
 	uint8_t hash[32], *buf = malloc(COPY_BYTES);
-	int r = buf ? 0 : -ENOMEM;
+	int r = !buf ? -ENOMEM : sodium_init() < 0 ? -ENOSYS : 0;
 	crypto_generichash_init(&state, NULL, 0, sizeof(hash));
 	for (size_t i = 0; r == 0 && i < c->segment_count; i++) {
 		const struct aq_segment *s = &c->segments[i];
@@ -82,30 +81,24 @@ static int hash_source(const struct aq_capture *c, char ret_text[2 * 32 + 1], st
 	}
 	free(buf);
 	crypto_generichash_final(&state, hash, sizeof(hash));
-	sodium_bin2hex(ret_text, 2 * 32 + 1, hash, sizeof(hash));
+	sodium_bin2hex(ret_text, AQ_CAPTURE_HASH_TEXT_BYTES, hash, sizeof(hash));
 	return r < 0 ? aq_err_set(err, r, "'%s' could not be read: %s", c->path, strerror(-r)) : 0;
 }
 
-static int open_writer(struct rewrite *w, struct aq_err *err)
+static int open_writer(struct aq_capture *c, const char *path, const struct aq_derivation *d, struct aq_capture_writer **ret_writer,
+		       struct aq_err *err)
 {
-	const struct aq_capture_info *info = &w->from->info;
-	char hash[2 * 32 + 1], id[33], derived[512];
-	int r = hash_source(w->from, hash, err);
-	if (r < 0)
-		return r;
-	sodium_bin2hex(id, sizeof(id), info->capture_id, sizeof(info->capture_id));
-	snprintf(derived, sizeof(derived), "{\"how\":\"%s\",\"capture_id\":\"%s\",\"blake2b_256\":\"%s\",\"segments\":%u}", w->options->how,
-		 id, hash, info->segment_count);
+	const struct aq_capture_info *info = &c->info;
 	struct aq_capture_meta meta = {
 		.host = info->host, .kernel_release = info->kernel_release, .kernel_version = info->kernel_version,
 		.machine = info->machine, .boot_id = info->boot_id, .recorder_version = info->recorder_version,
 		.command = info->command, .features_json = info->features_json, .policy_json = info->policy_json,
-		.derived_json = derived, .cpu_count = info->cpu_count, .start_boot_ns = info->start_boot_ns,
-		.start_real_ns = info->start_real_ns, .clock_ticks = w->from->clock_ticks, .page_size = w->from->page_size };
-	struct aq_writer_options options = { .zstd_level = w->options->zstd_level, .keep_pointers = info->pointers_kept,
+		.derived_json = d->derived_json, .cpu_count = info->cpu_count, .start_boot_ns = info->start_boot_ns,
+		.start_real_ns = info->start_real_ns, .clock_ticks = c->clock_ticks, .page_size = c->page_size };
+	struct aq_writer_options options = { .zstd_level = d->zstd_level, .keep_pointers = info->pointers_kept,
 					     .time_resolution_ns = info->time_resolution_ns };
 	randombytes_buf(meta.capture_id, sizeof(meta.capture_id));
-	return aq_capture_writer_new(w->path, &meta, &options, &w->writer, err);
+	return aq_capture_writer_new(path, &meta, &options, ret_writer, err);
 }
 
 static int say_damaged(const struct aq_capture *c, struct aq_err *err)
@@ -133,20 +126,27 @@ static int copy_chunk(struct rewrite *w, uint32_t index, struct aq_err *err)
 	return r;
 }
 
-/* Pairs of clocks up to a time, those only that say something new. */
-static int copy_clocks(struct rewrite *w, uint64_t until_ns, struct aq_err *err)
+/* Pairs of clocks from *next on up to a time, those only that say something new. */
+static int copy_clocks(const struct aq_capture *c, struct aq_capture_writer *writer, size_t *next, int64_t *offset, uint64_t until_ns,
+		       struct aq_err *err)
 {
 	int r = 0;
-	for (; r == 0 && w->clock < w->from->clock_count && w->from->clocks[w->clock].boot_ns <= until_ns; w->clock++) {
-		const struct aq_clock_pair *pair = &w->from->clocks[w->clock];
-		int64_t offset = (int64_t)(pair->real_ns - pair->boot_ns);
-		if (offset == w->clock_offset)
+	for (; r == 0 && *next < c->clock_count && c->clocks[*next].boot_ns <= until_ns; (*next)++) {
+		const struct aq_clock_pair *pair = &c->clocks[*next];
+		if ((int64_t)(pair->real_ns - pair->boot_ns) == *offset)
 			continue;
-		w->clock_offset = offset;
-		r = aq_capture_writer_set_ledger(w->writer, NULL, 0, pair->boot_ns, pair->real_ns, err);
-		r = r < 0 ? r : aq_capture_writer_flush(w->writer, err);
+		*offset = (int64_t)(pair->real_ns - pair->boot_ns);
+		r = aq_capture_writer_set_ledger(writer, NULL, 0, pair->boot_ns, pair->real_ns, err);
+		r = r < 0 ? r : aq_capture_writer_flush(writer, err);
 	}
 	return r;
+}
+
+int aq_capture_copy_clocks(const struct aq_capture *c, struct aq_capture_writer *writer, struct aq_err *err)
+{
+	int64_t offset = (int64_t)(c->info.start_real_ns - c->info.start_boot_ns);
+	size_t next = 0;
+	return copy_clocks(c, writer, &next, &offset, UINT64_MAX, err);
 }
 
 static uint64_t *stored_of(const struct rewrite *w, const struct aq_ledger_row *row)
@@ -204,7 +204,7 @@ static int copy_books(struct rewrite *w, struct aq_rewrite_result *result, struc
 {
 	size_t gap_count, row_count;
 	const struct aq_gap *gaps = aq_capture_gaps(w->from, &gap_count);
-	int r = copy_clocks(w, UINT64_MAX, err);
+	int r = copy_clocks(w->from, w->writer, &w->clock, &w->clock_offset, UINT64_MAX, err);
 	for (size_t i = 0; r == 0 && i < gap_count; i++)
 		r = aq_capture_writer_add_gap(w->writer, &gaps[i], err);
 	struct aq_ledger_row *rows = make_rows(w, &row_count);
@@ -235,16 +235,18 @@ static int next_segment(struct rewrite *w, uint64_t time_ns, struct aq_err *err)
 	return r;
 }
 
-static int copy_all(struct rewrite *w, struct aq_rewrite_result *result, struct aq_err *err)
+static int copy_all(void *user, struct aq_capture_writer *writer, struct aq_err *err)
 {
+	struct rewrite *w = user;
 	struct aq_capture *c = w->from;
 	uint32_t segment = 0;
 	int r = 0;
+	w->writer = writer;
 	for (uint32_t i = 0; r == 0 && i < c->chunk_count; i++) {
 		if (w->options->stop && *w->options->stop)
 			return aq_err_set(err, -ECANCELED, "stopped; nothing was written");
 		if (c->chunks[i].segment != segment) {
-			r = copy_clocks(w, c->segments[segment].last_ns, err);
+			r = copy_clocks(c, writer, &w->clock, &w->clock_offset, c->segments[segment].last_ns, err);
 			r = r < 0 || !w->digest.events ? r : next_segment(w, c->chunks[i].min_ns, err);
 			segment = c->chunks[i].segment;
 		}
@@ -252,24 +254,20 @@ static int copy_all(struct rewrite *w, struct aq_rewrite_result *result, struct 
 		if (w->options->progress)
 			w->options->progress(w->options->user, w->digest.events, c->info.events);
 	}
-	r = r < 0 ? r : copy_books(w, result, err);
-	r = r < 0 ? r : aq_capture_writer_close(w->writer, err);
-	if (r == 0) {
-		const struct aq_writer_stats *stats = aq_capture_writer_stats(w->writer);
-		*result = (struct aq_rewrite_result){ .events = w->digest.events, .segments = stats->segments,
-						      .bytes = stats->bytes_written, .missing = result->missing };
-	}
-	return r;
+	return r < 0 ? r : copy_books(w, w->result, err);
 }
 
 /* What was written holds what was read. */
-static int read_again(struct rewrite *w, struct aq_err *err)
+static int read_again(void *user, const char *path, struct aq_err *err)
 {
+	struct rewrite *w = user;
 	struct digest digest = { 0 };
 	struct aq_capture *c;
-	int r = aq_capture_open(w->path, &c, err);
+	int r = aq_capture_open(path, &c, err);
 	if (r < 0)
 		return r;
+	*w->result = (struct aq_rewrite_result){ .events = w->digest.events, .segments = c->segment_count, .bytes = c->info.bytes,
+						 .missing = w->result->missing };
 	for (uint32_t i = 0; r == 0 && i < c->chunk_count; i++) {
 		struct aq_decoded *d = NULL;
 		struct aq_event ev;
@@ -309,41 +307,57 @@ static int check_source(struct aq_capture *c, const struct aq_rewrite_options *o
 		return aq_err_set(err, -ENOKEY, "'%s' is encrypted, and no key opens it", c->path);
 	if (o->whole_only && (!c->info.finished || c->damage_count))
 		return say_damaged(c, err);
-	return sodium_init() < 0 ? aq_err_set(err, -ENOSYS, "there is no source of randomness") : 0;
+	return 0;
+}
+
+int aq_capture_derive(struct aq_capture *c, const char *to, const struct aq_derivation *d, void *user, struct aq_err *err)
+{
+	struct aq_capture_writer *writer = NULL;
+	uint8_t random[8];
+	char suffix[2 * sizeof(random) + 1], *path;
+	if (sodium_init() < 0)
+		return aq_err_set(err, -ENOSYS, "there is no source of randomness");
+	if (access(to, F_OK) == 0)
+		return aq_err_set(err, -EEXIST, "'%s' exists already", to);
+	randombytes_buf(random, sizeof(random));
+	sodium_bin2hex(suffix, sizeof(suffix), random, sizeof(random));
+	if (asprintf(&path, "%s.%s.new", to, suffix) < 0)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	int r = open_writer(c, path, d, &writer, err);
+	bool made = r == 0;
+	r = r < 0 ? r : d->write(user, writer, err);
+	r = r < 0 ? r : aq_capture_writer_close(writer, err);
+	uint64_t segments = made ? aq_capture_writer_stats(writer)->segments : 0;
+	aq_capture_writer_free(writer);
+	if (r == 0 && d->check)
+		r = d->check(user, path, err);
+	if (r == 0 && renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
+		r = aq_err_set(err, -errno, "'%s': %s", to, errno == EEXIST ? "exists already" : strerror(errno));
+	if (r < 0 && made)
+		remove_folder(path, segments + 1);
+	free(path);
+	return r;
 }
 
 int aq_capture_rewrite(struct aq_capture *c, const char *to, const struct aq_rewrite_options *options,
 		       struct aq_rewrite_result *ret_result, struct aq_err *err)
 {
-	struct rewrite w = { .from = c, .options = options, .clock_offset = (int64_t)(c->info.start_real_ns - c->info.start_boot_ns) };
-	uint8_t random[8];
-	char suffix[2 * sizeof(random) + 1];
+	struct rewrite w = { .from = c, .options = options, .result = ret_result,
+			     .clock_offset = (int64_t)(c->info.start_real_ns - c->info.start_boot_ns) };
+	char hash[AQ_CAPTURE_HASH_TEXT_BYTES], id[33], derived[512];
+	struct aq_derivation d = { .derived_json = derived, .zstd_level = options->zstd_level, .write = copy_all, .check = read_again };
 	int r = check_source(c, options, err);
+	r = r < 0 ? r : aq_capture_hash(c, hash, err);
 	if (r < 0)
 		return r;
-	if (access(to, F_OK) == 0)
-		return aq_err_set(err, -EEXIST, "'%s' exists already", to);
+	sodium_bin2hex(id, sizeof(id), c->info.capture_id, sizeof(c->info.capture_id));
+	snprintf(derived, sizeof(derived), "{\"how\":\"%s\",\"capture_id\":\"%s\",\"blake2b_256\":\"%s\",\"segments\":%u}", options->how, id,
+		 hash, c->info.segment_count);
 	*ret_result = (struct aq_rewrite_result){ 0 };
-	randombytes_buf(random, sizeof(random));
-	sodium_bin2hex(suffix, sizeof(suffix), random, sizeof(random));
 	aq_buf_init(&w.scratch, AQ_CHUNK_RAW_MAX);
 	w.stored = calloc(CPUS, sizeof(*w.stored));
-	if (!w.stored || asprintf(&w.path, "%s.%s.new", to, suffix) < 0) {
-		free(w.stored);
-		return aq_err_set(err, -ENOMEM, "out of memory");
-	}
-	r = open_writer(&w, err);
-	r = r < 0 ? r : copy_all(&w, ret_result, err);
-	uint64_t segments = w.writer ? aq_capture_writer_stats(w.writer)->segments : 0;
-	bool made = w.writer != NULL;
-	aq_capture_writer_free(w.writer);
-	r = r < 0 ? r : read_again(&w, err);
-	if (r == 0 && renameat2(AT_FDCWD, w.path, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
-		r = aq_err_set(err, -errno, "'%s': %s", to, errno == EEXIST ? "exists already" : strerror(errno));
-	if (r < 0 && made)
-		remove_folder(w.path, segments + 1);
+	r = w.stored ? aq_capture_derive(c, to, &d, &w, err) : aq_err_set(err, -ENOMEM, "out of memory");
 	aq_buf_release(&w.scratch);
-	free(w.path);
 	free(w.stored);
 	return r;
 }

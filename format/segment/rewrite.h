@@ -37,6 +37,23 @@ struct aq_rewrite_result {
 int aq_capture_rewrite(struct aq_capture *c, const char *to, const struct aq_rewrite_options *options,
 		       struct aq_rewrite_result *ret_result, struct aq_err *err);
 
+enum { AQ_CAPTURE_HASH_TEXT_BYTES = 2 * 32 + 1 };
+/* BLAKE2b-256 of all segment files, one after the other, in hexadecimal. -errno when one can't be read. */
+int aq_capture_hash(const struct aq_capture *c, char ret_text[AQ_CAPTURE_HASH_TEXT_BYTES], struct aq_err *err);
+
+/* A new capture about the same host and recording, in whatever way: what rewrite and others are made of. */
+struct aq_capture_writer;
+struct aq_derivation {
+	const char *derived_json;      /* of which capture it was made, and how */
+	int zstd_level;
+	int (*write)(void *user, struct aq_capture_writer *writer, struct aq_err *err); /* events, gaps, totals; no close */
+	int (*check)(void *user, const char *path, struct aq_err *err); /* looks at what was written before it counts; NULL: nobody */
+};
+/* For `write`, after the last event: the clocks of the old capture, so that times on the wall are the same. */
+int aq_capture_copy_clocks(const struct aq_capture *c, struct aq_capture_writer *writer, struct aq_err *err);
+/* Makes the folder `to` as aq_capture_rewrite does: whole, or not at all. Errors are those of write and check, too. */
+int aq_capture_derive(struct aq_capture *c, const char *to, const struct aq_derivation *derivation, void *user, struct aq_err *err);
+
 #pragma GCC visibility pop
 
 #endif

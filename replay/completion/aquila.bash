@@ -21,11 +21,11 @@ _aquila() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-} options=""
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields keygen pin recompress salvage help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields keygen pin extract recompress salvage help --version" -- "$cur")
 		return
 	fi
 	case $command in
-	help) options="record info verify losses index query tree replay fields keygen pin recompress salvage" ;;
+	help) options="record info verify losses index query tree replay fields keygen pin extract recompress salvage" ;;
 	record)
 		options="--output --duration --syscalls --exclude --no-snapshot --append --sync --segment-size --segment-age --retain-size \
 --retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --keep-pointers --encrypt-to \
@@ -40,6 +40,7 @@ _aquila() {
 	fields) options="--events --format --help" ;;
 	pin) options="--before --after --note --when --once --every --list --remove --help" ;;
 	keygen) options="--output --force --help" ;;
+	extract) options="--from --to --until --output --key --plain --quiet --help" ;;
 	recompress | salvage) options="--output --level --key --plain --quiet --help" ;;
 	*) return ;;
 	esac
