@@ -9,9 +9,6 @@
 
 enum { AQ_ABIS = 5 };
 
-struct fixed_part {
-	struct aq_wire_fixed slot[AQ_WIRE_PART_SLOTS];
-};
 struct attr_part {
 	char bytes[AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX];
 };
@@ -28,8 +25,8 @@ struct { /* (cpu * classes + class) * parts + part (loader) */
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct fixed_part);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_fixed)); /* loader: struct aq_wire_timed */
 } fixed SEC(".maps");
 
 struct { /* as above (loader) */
@@ -54,12 +51,21 @@ struct { /* thread groups of the command that is recorded: tgid -> 1 */
 	__type(value, u32);
 } targets SEC(".maps");
 
+struct { /* by thread id modulo their number (loader) */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct aq_wire_stamp);
+} stamps SEC(".maps");
+
 /* Constants to the verifier: what they switch off is not even checked. */
 const volatile unsigned int cfg_fixed_parts = 1;  /* powers of two */
 const volatile unsigned int cfg_attr_parts = 1;
 const volatile unsigned int cfg_own_tgid = 0;     /* the recorder itself is not recorded */
 const volatile unsigned int cfg_filter_tree = 0;  /* only thread groups in `targets` */
 const volatile unsigned int cfg_kernel_paths = 1; /* paths from the kernel's dentries for what was opened */
+const volatile unsigned int cfg_durations = 0;    /* slots are struct aq_wire_timed */
+const volatile unsigned int cfg_stamps = 1;       /* entries of `stamps`, a power of two */
 const volatile unsigned int cfg_abi = 0;          /* of 64-bit calls, enum aq_abi */
 const volatile unsigned int cfg_compat_abi = 1;   /* of 32-bit calls */
 const volatile unsigned int cfg_string_max = 4096; /* longest string with its NUL; at most STRING_MAX */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The program on the exit of every system call: number and arguments from the registers that were saved on entry, the
- * result beside them. Calls without attributes take a short way without function calls of its own.
+ * result beside them. Where durations are recorded, another one on the entry notes when that was. Calls without attributes take a short way without function calls of its own.
  */
 #ifndef AQ_BPF_PROG_CALL_H
 #define AQ_BPF_PROG_CALL_H
@@ -10,6 +10,7 @@
 #include "filter.bpf.h"
 #include "proc.bpf.h"
 #include "sock.bpf.h"
+#include "stamp.bpf.h"
 
 enum { CLASS_ORDINARY = 2, ERR_INPROGRESS = 115 };
 
@@ -126,6 +127,19 @@ static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixe
 	return 0;
 }
 
+/* Loaded only where durations are recorded. */
+SEC("?tp_btf/sys_enter")
+int aq_sys_enter(u64 *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+	struct caller caller;
+
+	caller_init(&caller);
+	if (is_target(caller.pid))
+		stamp_put(caller.tid, call_number(regs), bpf_ktime_get_boot_ns());
+	return 0;
+}
+
 SEC("tp_btf/sys_exit")
 int aq_sys_exit(u64 *ctx)
 {
@@ -135,11 +149,14 @@ int aq_sys_exit(u64 *ctx)
 	struct aq_wire_call *call = NULL;
 	struct caller caller;
 	struct entry e;
+	u64 began = 0;
 
 	caller_init(&caller);
 	if (!is_target(caller.pid))
 		return 0;
 	u32 nr = call_number(regs);
+	if (cfg_durations)
+		began = stamp_take(caller.tid, nr);
 	bool compat = is_compat(&caller);
 	if (compat) {
 		abi = cfg_compat_abi;
@@ -165,6 +182,8 @@ int aq_sys_exit(u64 *ctx)
 	flags = (abi & AQ_WIRE_ABI_MASK) | (event ? 0 : AQ_WIRE_UNKNOWN_NR);
 	if (!enter(&e, event, cls, flags, skip))
 		return 0;
+	if (cfg_durations && began && began <= e.slot->time_ns)
+		put_duration(e.slot, e.slot->time_ns - began);
 	put_ids(e.slot, caller.pid, caller.tid, ret, caller_cgroup(&caller));
 	if (compat)
 		put_compat_registers(&e, regs);

@@ -7,6 +7,7 @@
 #include "filter.bpf.h"
 #include "path.bpf.h"
 #include "proc.bpf.h"
+#include "stamp.bpf.h"
 
 /* Ids of format/schema/events.def: AQ_EV_proc_fork … */
 enum {
@@ -122,6 +123,8 @@ int aq_exec(u64 *ctx)
 
 	if (!is_target(tgid))
 		return 0;
+	if (cfg_durations)
+		stamp_exec((u32)ctx[1], (u32)task->pid);
 	if (!enter(&e, AQ_EV_proc_exec, CLASS_VITAL, cfg_abi, false))
 		return 0;
 	struct file *file = bprm->file;
@@ -153,6 +156,8 @@ int aq_exit(u64 *ctx)
 
 	if (!is_target(tgid))
 		return 0;
+	if (cfg_durations)
+		stamp_drop((u32)task->pid);
 	u32 code = (u32)task->exit_code;
 	u32 live = (u32)task->signal->live.counter; /* this thread is taken off already */
 	if (live == 0)

@@ -58,6 +58,18 @@ static __always_inline void release(struct aq_wire_ring *ring)
 	*(volatile aq_u64 *)&ring->busy = 0;
 }
 
+/* The size of a slot is a constant to the verifier, one or the other. */
+static __always_inline struct aq_wire_fixed *slot_at(char *part, u32 i)
+{
+	return cfg_durations ? &((struct aq_wire_timed *)part)[i].fixed : &((struct aq_wire_fixed *)part)[i];
+}
+
+/* Only where cfg_durations is set: the slot has no such word else. */
+static __always_inline void put_duration(struct aq_wire_fixed *slot, u64 ns)
+{
+	((struct aq_wire_timed *)slot)->duration_ns = ns;
+}
+
 /*
  * False: the event was counted as lost, or as left out when `skip`. After true, leave() must follow. Time, sequence,
  * event id and flags are in the slot already.
@@ -93,11 +105,13 @@ static __always_inline bool enter(struct entry *e, u32 event, u32 cls, u32 flags
 	u32 index = cpu * AQ_WIRE_CLASSES + cls;
 	if (head - *(volatile aq_u64 *)&ring->tail < (u64)parts * AQ_WIRE_PART_SLOTS) {
 		u32 key = index * parts + ((u32)(head / AQ_WIRE_PART_SLOTS) & (parts - 1));
-		struct fixed_part *part = bpf_map_lookup_elem(&fixed, &key);
+		char *part = bpf_map_lookup_elem(&fixed, &key);
 
 		if (part) {
-			struct aq_wire_fixed *slot = &part->slot[head & (AQ_WIRE_PART_SLOTS - 1)];
+			struct aq_wire_fixed *slot = slot_at(part, (u32)head & (AQ_WIRE_PART_SLOTS - 1));
 
+			if (cfg_durations)
+				put_duration(slot, AQ_WIRE_DURATION_UNKNOWN);
 			slot->time_ns = now;
 			slot->seq = (u32)seq;
 			slot->event = (u16)event;

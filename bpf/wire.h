@@ -7,7 +7,8 @@
  * A ring belongs to one (cpu, class). Its only producer is that CPU, its only consumer the drain thread. Positions
  * count up for ever; `head - tail` is what is in it.
  *
- *   fixed ring: slots of struct aq_wire_fixed. A ring is `parts` array entries of AQ_WIRE_PART_SLOTS slots each:
+ *   fixed ring: slots of struct aq_wire_fixed, or all of struct aq_wire_timed when durations are recorded. A ring
+ *               is `parts` array entries of AQ_WIRE_PART_SLOTS slots each:
  *               slot = pos & (PART_SLOTS-1), part = (pos / PART_SLOTS) & (parts-1).
  *   attr ring:  records of any length up to AQ_WIRE_ATTR_MAX bytes, each contiguous: a part is AQ_WIRE_ATTR_PART bytes
  *               plus a margin of AQ_WIRE_ATTR_MAX into which a record that starts near the end may run on.
@@ -32,7 +33,7 @@ typedef long long aq_s64;
 
 enum {
 	AQ_WIRE_CLASSES = 4,
-	AQ_WIRE_PART_SLOTS = 4096,        /* a part of a fixed ring: 352 KiB */
+	AQ_WIRE_PART_SLOTS = 4096,        /* a part of a fixed ring: 352 KiB, or 384 */
 	AQ_WIRE_ATTR_PART = 256 * 1024,   /* a part of an attribute ring, without its margin */
 	AQ_WIRE_ATTR_MAX = 32 * 1024,     /* longest attribute record */
 	AQ_WIRE_EVENTS = 1200,            /* event ids are below this; equals AQ_EVENT_ID_MAX */
@@ -57,6 +58,27 @@ struct aq_wire_fixed {
 	aq_s64 ret;
 	aq_u64 cgroup_id;
 	aq_u64 args[AQ_WIRE_ARGS];
+};
+
+struct aq_wire_timed {                /* the same with a duration */
+	struct aq_wire_fixed fixed;
+	aq_u64 duration_ns;               /* of a call, from its entry to time_ns; or AQ_WIRE_DURATION_UNKNOWN */
+};
+#define AQ_WIRE_DURATION_UNKNOWN (~(aq_u64)0)
+
+/*
+ * Where a thread entered its call; slots are shared by all threads whose ids are the same modulo their number, a power of
+ * two of at least AQ_WIRE_STAMPS_MIN. Written without a lock: when two threads write at once, the words don't fit
+ * together. time_ns ^ check is the thread's id (high half) and the number of the call (low half); the times of two such
+ * writes are near each other and differ in their low bits, where the ids of threads that share a slot are alike.
+ */
+struct aq_wire_stamp {
+	aq_u64 time_ns;
+	aq_u64 check;
+};
+enum {
+	AQ_WIRE_STAMPS_MIN = 1 << 15,
+	AQ_WIRE_STAMPS_MAX = 1 << 18,
 };
 
 struct aq_wire_attr_record {          /* head of one record in an attr ring; starts on 8 bytes */

@@ -221,6 +221,24 @@ static bool of_time(enum aq_field_id id, struct aq_row *row, struct aq_value *v)
 	}
 }
 
+/* None where durations were not recorded, or the entry was not seen. */
+static bool of_latency(enum aq_field_id id, struct aq_row *row, struct aq_value *v)
+{
+	const struct aq_event *ev = row->ev;
+
+	if (!ev || !ev->has_duration)
+		return false;
+	switch (id) {
+	case AQ_FIELD_EVT_LATENCY_S: return aq_v_uint(v, ev->duration_ns / 1000000000u);
+	case AQ_FIELD_EVT_LATENCY_NS: return aq_v_uint(v, ev->duration_ns % 1000000000u);
+	case AQ_FIELD_EVT_START:
+		return row->capture && aq_v_time(v, aq_capture_real_ns(row->capture, ev->time_ns) - ev->duration_ns);
+	default:
+		*v = (struct aq_value){ .kind = AQ_VAL_UINT, .style = AQ_STYLE_DURATION, .u = ev->duration_ns };
+		return true;
+	}
+}
+
 static bool of_text(enum aq_field_id id, struct aq_row *row, struct aq_value *v)
 {
 	size_t size;
@@ -264,6 +282,8 @@ bool aq_field_get_evt(const struct aq_field *f, struct aq_row *row, struct aq_va
 		return row->num && aq_v_uint(v, row->num);
 	if (id >= AQ_FIELD_EVT_TIME && id <= AQ_FIELD_EVT_RELTIME)
 		return of_time(id, row, v);
+	if (id >= AQ_FIELD_EVT_LATENCY && id <= AQ_FIELD_EVT_START)
+		return of_latency(id, row, v);
 	if (!ev)
 		return gap_value(id, row, v);
 	if (id >= AQ_FIELD_CGROUP_ID && id <= AQ_FIELD_K8S_NS_NAME)

@@ -36,7 +36,7 @@ struct aq_config {
 	int zstd_level;
 	uint32_t time_resolution_ns;
 	int priority;
-	bool keep_pointers, no_snapshot, quiet, no_progress, verbose;
+	bool keep_pointers, durations, no_snapshot, quiet, no_progress, verbose;
 	bool exit_with_command;
 	bool append;                   /* the folder may be there: continue it */
 	enum aq_sync sync;

@@ -122,6 +122,8 @@ void aq_decode(const struct aq_wire_fixed *fixed, const struct aq_wire_attr_reco
 	ev->time_ns = fixed->time_ns;
 	ev->cgroup_id = fixed->cgroup_id;
 	ev->ret = fixed->ret;
+	ev->duration_ns = 0;
+	ev->has_duration = false;
 	ev->pid = fixed->pid;
 	ev->tid = fixed->tid;
 	ev->nr = 0;
@@ -154,4 +156,17 @@ void aq_decode(const struct aq_wire_fixed *fixed, const struct aq_wire_attr_reco
 	} else if (fixed->flags & AQ_WIRE_HAS_ATTR) {
 		ev->flags |= AQ_EVF_DEGRADED;
 	}
+}
+
+void aq_decode_duration(const struct aq_wire_fixed *fixed, uint32_t record_bytes, struct aq_event *ev)
+{
+	uint64_t ns;
+
+	if (record_bytes < sizeof(struct aq_wire_timed) || ev->id >= AQ_EVENT_ID_STATE)
+		return;
+	ns = ((const struct aq_wire_timed *)(const void *)fixed)->duration_ns;
+	if (ns == AQ_WIRE_DURATION_UNKNOWN)
+		return;
+	ev->duration_ns = ns;
+	ev->has_duration = true;
 }

@@ -22,5 +22,7 @@ struct aq_decode_scratch {
  */
 void aq_decode(const struct aq_wire_fixed *fixed, const struct aq_wire_attr_record *attr, uint32_t attr_bytes,
 	       uint32_t cpu, uint32_t cls, struct aq_decode_scratch *scratch, struct aq_event *ret_event);
+/* Then, where records have durations (struct aq_wire_timed): that of a system call, if it is known. */
+void aq_decode_duration(const struct aq_wire_fixed *fixed, uint32_t record_bytes, struct aq_event *ev);
 
 #endif

@@ -76,11 +76,13 @@ static uint32_t room_for(struct aq_drain *d, uint32_t cls, uint32_t min)
 	return (uint32_t)sizeof(d->slab->data) - d->slab->used - head;
 }
 
-static void add_piece(struct aq_drain *d, uint32_t ring, enum aq_piece_kind kind, const void *bytes, uint32_t len)
+static void add_piece(struct aq_drain *d, uint32_t ring, enum aq_piece_kind kind, uint32_t record_bytes,
+		      const void *bytes, uint32_t len)
 {
 	struct aq_piece *piece = (struct aq_piece *)(void *)(d->slab->data + d->slab->used);
 
-	*piece = (struct aq_piece){ .slab = d->slab, .bytes = len, .ring = ring, .kind = kind };
+	*piece = (struct aq_piece){ .slab = d->slab, .bytes = len, .ring = ring, .kind = kind,
+				    .record_bytes = record_bytes };
 	memcpy(piece + 1, bytes, len);
 	d->slab->used += (uint32_t)sizeof(*piece) + ((len + 7u) & ~7u);
 	__atomic_store_n(&d->bytes, d->bytes + len, __ATOMIC_RELAXED);
@@ -125,7 +127,7 @@ static uint64_t drain_attrs(struct aq_drain *d, uint32_t index, uint32_t cls)
 			break; /* the records they belong to will find no room either, or say that they are degraded */
 		run = attr_run(r, pos, end, room, &damaged);
 		if (run > 0)
-			add_piece(d, index, AQ_PIECE_ATTR, aq_ring_attr(r, pos), run);
+			add_piece(d, index, AQ_PIECE_ATTR, 0, aq_ring_attr(r, pos), run);
 		pos += run;
 	}
 	if (damaged)
@@ -171,8 +173,8 @@ static uint64_t drain_fixed(struct aq_drain *d, uint32_t index, uint32_t cls, ui
 		pos = end - slots;
 	}
 	while (pos < end) {
-		uint32_t room = room_for(d, cls, sizeof(struct aq_wire_fixed));
-		uint64_t n = room / sizeof(struct aq_wire_fixed);
+		uint32_t room = room_for(d, cls, r->slot_bytes);
+		uint64_t n = room / r->slot_bytes;
 		uint64_t part_left = AQ_WIRE_PART_SLOTS - (pos & (AQ_WIRE_PART_SLOTS - 1));
 
 		if (n == 0) {
@@ -181,12 +183,12 @@ static uint64_t drain_fixed(struct aq_drain *d, uint32_t index, uint32_t cls, ui
 		}
 		n = n < part_left ? n : part_left;
 		n = n < end - pos ? n : end - pos;
-		add_piece(d, index, AQ_PIECE_FIXED, aq_ring_slot(r, pos), (uint32_t)(n * sizeof(struct aq_wire_fixed)));
+		add_piece(d, index, AQ_PIECE_FIXED, r->slot_bytes, aq_ring_slot(r, pos), (uint32_t)n * r->slot_bytes);
 		pos += n;
 		aq_shared_store(&r->ctl->tail, pos); /* early: a ring that is being flooded needs it now */
 	}
 	aq_shared_store(&r->ctl->tail, end);
-	return (end - tail) * sizeof(struct aq_wire_fixed);
+	return (end - tail) * r->slot_bytes;
 }
 
 uint64_t aq_drain_pass(struct aq_drain *d)

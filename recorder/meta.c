@@ -108,6 +108,8 @@ static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 	    cJSON_AddBoolToObject(root, "only_command", c->command != NULL) != NULL &&
 	    cJSON_AddBoolToObject(root, "snapshot", !c->no_snapshot) != NULL &&
 	    cJSON_AddBoolToObject(root, "pointers", c->keep_pointers) != NULL &&
+	    cJSON_AddBoolToObject(root, "durations", c->durations) != NULL &&
+	    (!c->durations || cJSON_AddNumberToObject(root, "duration_resolution_ns", c->time_resolution_ns) != NULL) &&
 	    add_text(root, "sync", sync_names[c->sync]) &&
 	    cJSON_AddNumberToObject(root, "time_resolution_ns", c->time_resolution_ns) != NULL &&
 	    cJSON_AddNumberToObject(root, "ring_bytes", (double)ring_bytes) != NULL &&

@@ -116,7 +116,8 @@ void aq_order_add(struct aq_order *o, struct aq_slab *slabs)
 			struct queue *q;
 
 			if (p->ring >= o->ring_count || p->bytes == 0 ||
-			    (p->kind == AQ_PIECE_FIXED && p->bytes < sizeof(struct aq_wire_fixed)))
+			    (p->kind == AQ_PIECE_FIXED &&
+			     (p->record_bytes < sizeof(struct aq_wire_fixed) || p->bytes < p->record_bytes)))
 				continue;
 			q = p->kind == AQ_PIECE_FIXED ? &o->ring[p->ring].fixed : &o->ring[p->ring].attr;
 			p->next = NULL;
@@ -227,20 +228,20 @@ static int give_front(struct aq_order *o, uint32_t index, const struct aq_order_
 	struct ring_state *ring = &o->ring[index];
 	const struct aq_wire_fixed *f = front(&ring->fixed);
 	const struct aq_wire_attr_record *attr = NULL;
-	uint32_t attr_bytes = 0;
+	uint32_t attr_bytes = 0, record_bytes = ring->fixed.first->record_bytes;
 	int r;
 
 	note_sequence(ring, index, f, sink);
 	if (f->flags & AQ_WIRE_HAS_ATTR)
 		attr = find_attr(o, &ring->attr, f->seq, &attr_bytes);
-	r = sink->record(sink->user, index, f, attr, attr_bytes);
+	r = sink->record(sink->user, index, f, record_bytes, attr, attr_bytes);
 	if (attr != NULL) {
 		ring->attr.offset += attr_bytes;
 		if (ring->attr.offset >= ring->attr.first->bytes)
 			pop_piece(o, &ring->attr);
 	}
-	ring->fixed.offset += sizeof(*f);
-	if (ring->fixed.offset + sizeof(*f) > ring->fixed.first->bytes)
+	ring->fixed.offset += record_bytes;
+	if (ring->fixed.offset + record_bytes > ring->fixed.first->bytes)
 		pop_piece(o, &ring->fixed);
 	return r;
 }

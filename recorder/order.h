@@ -14,8 +14,8 @@
 struct aq_order;
 
 struct aq_order_sink {
-	/* A record in order. attr (with the bytes of memory it lies in) is NULL if it has none. 0 or -errno. */
-	int (*record)(void *user, uint32_t ring, const struct aq_wire_fixed *fixed,
+	/* A record in order, record_bytes long: a struct aq_wire_fixed, or aq_wire_timed. attr (with the bytes of memory it lies in) is NULL if it has none. 0 or -errno. */
+	int (*record)(void *user, uint32_t ring, const struct aq_wire_fixed *fixed, uint32_t record_bytes,
 		      const struct aq_wire_attr_record *attr, uint32_t attr_bytes);
 	/* `missing` numbers were not there between two records of a ring; before_ns is 0 if there was none before. */
 	void (*jump)(void *user, uint32_t ring, uint64_t before_ns, uint64_t after_ns, uint64_t missing);

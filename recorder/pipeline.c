@@ -261,7 +261,7 @@ static void take_checkpoint(struct aq_pipeline *p, bool wait)
 	p->state_to_bytes = aq_capture_writer_stats(p->writer)->bytes_written;
 }
 
-static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed,
+static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed, uint32_t record_bytes,
 		       const struct aq_wire_attr_record *attr, uint32_t attr_bytes)
 {
 	struct aq_pipeline *p = user;
@@ -272,6 +272,7 @@ static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fi
 	look_for_vital(p);
 	if (can_write(p)) {
 		aq_decode(fixed, attr, attr_bytes, ring / AQ_WIRE_CLASSES, ring % AQ_WIRE_CLASSES, lane->scratch, &lane->event);
+		aq_decode_duration(fixed, record_bytes, &lane->event);
 		r = aq_capture_writer_add(p->writer, &lane->event, &err);
 		if (r == 0) {
 			aq_ledger_stored(p->ledger, ring, &lane->event);

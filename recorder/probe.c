@@ -107,6 +107,8 @@ void aq_probe_run(struct aq_probe *probe)
 		     "system calls can't be seen", NULL);
 	aq_probe_add(probe, "tp_sched", "tracepoints of process life", has_all(btf, sched), true,
 		     "births, programs and ends of processes can't be seen", NULL);
+	aq_probe_add(probe, "durations", "tracepoint sys_enter with types", has_tracepoint(btf, "sys_enter"), false,
+		     "--durations leaves all durations unknown", NULL);
 	aq_probe_add(probe, "tp_cgroup", "tracepoints of cgroups", has_all(btf, cgroup), false,
 		     "cgroups made later have no path until the next snapshot", NULL);
 	present = privileges && has_mmapable_arrays(detail, sizeof(detail));

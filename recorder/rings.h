@@ -21,6 +21,7 @@ struct aq_ring {
 	uint8_t *attr;              /* attr_parts parts of AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX bytes */
 	size_t fixed_stride;        /* bytes from part to part */
 	size_t attr_stride;
+	uint32_t slot_bytes;        /* of a slot: sizeof struct aq_wire_fixed, or of aq_wire_timed in all rings */
 	uint32_t fixed_parts;       /* powers of two */
 	uint32_t attr_parts;
 };
@@ -61,7 +62,8 @@ static inline struct aq_wire_fixed *aq_ring_slot(const struct aq_ring *r, uint64
 {
 	uint64_t part = (pos / AQ_WIRE_PART_SLOTS) & (r->fixed_parts - 1);
 
-	return (struct aq_wire_fixed *)(void *)(r->fixed + part * r->fixed_stride) + (pos & (AQ_WIRE_PART_SLOTS - 1));
+	return (struct aq_wire_fixed *)(void *)(r->fixed + part * r->fixed_stride +
+						(pos & (AQ_WIRE_PART_SLOTS - 1)) * r->slot_bytes);
 }
 
 /* The byte at a position; AQ_WIRE_ATTR_MAX readable bytes follow it. */

@@ -22,7 +22,7 @@
 
 #include "aquila.skel.h"
 
-enum { MAX_PROGRAMS = 10 };
+enum { MAX_PROGRAMS = 10, PID_MAX_DEFAULT = 32768 };
 
 struct mapping {
 	uint8_t *base;
@@ -35,7 +35,8 @@ struct aq_live {
 	struct bpf_link *links[MAX_PROGRAMS];
 	unsigned link_count;
 	struct mapping ctl, fixed, attr;
-	uint32_t fixed_parts, attr_parts;
+	uint32_t fixed_parts, attr_parts, slot_bytes;
+	bool durations;
 	char missing[256];
 };
 
@@ -108,7 +109,7 @@ static const struct aq_source_ops live_ops = {
 /* Two fixed parts for each attribute part, as many as fit: powers of two, the same for all rings. */
 static void choose_parts(struct aq_live *l, uint64_t ring_bytes, uint32_t rings)
 {
-	const uint64_t unit = 2ull * AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_fixed) + AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX;
+	const uint64_t unit = 2ull * AQ_WIRE_PART_SLOTS * l->slot_bytes + AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX;
 	uint64_t each = ring_bytes / rings;
 
 	l->attr_parts = 1;
@@ -140,7 +141,7 @@ static int map_rings(struct aq_live *l, struct aq_err *err)
 
 	if (r == 0)
 		r = map_array(l->skel->maps.fixed, count * l->fixed_parts,
-			      AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_fixed), false, &l->fixed, err);
+			      (size_t)AQ_WIRE_PART_SLOTS * l->slot_bytes, false, &l->fixed, err);
 	if (r == 0)
 		r = map_array(l->skel->maps.attr, count * l->attr_parts, AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX, false,
 			      &l->attr, err);
@@ -157,6 +158,7 @@ static int map_rings(struct aq_live *l, struct aq_err *err)
 				.attr = l->attr.base + index * l->attr_parts * l->attr.stride,
 				.fixed_stride = l->fixed.stride,
 				.attr_stride = l->attr.stride,
+				.slot_bytes = l->slot_bytes,
 				.fixed_parts = l->fixed_parts,
 				.attr_parts = l->attr_parts,
 			};
@@ -252,7 +254,7 @@ struct program {
 };
 
 /* Which program hangs on which tracepoint; the last row is empty. */
-static void list_programs(const struct aq_live *l, struct program list[10])
+static void list_programs(const struct aq_live *l, struct program list[MAX_PROGRAMS])
 {
 	const struct aquila_bpf *s = l->skel;
 	const struct program all[] = {
@@ -263,6 +265,7 @@ static void list_programs(const struct aq_live *l, struct program list[10])
 		{ s->progs.aq_cgroup_mkdir, "cgroup_mkdir", false },
 		{ s->progs.aq_cgroup_rmdir, "cgroup_rmdir", false },
 		{ s->progs.aq_cgroup_attach, "cgroup_attach_task", false },
+		{ s->progs.aq_sys_enter, "sys_enter", false },
 		{ s->progs.aq_sys_exit, "sys_exit", true },
 		{ NULL, NULL, false },
 	};
@@ -281,12 +284,14 @@ static void note_missing(struct aq_live *l, const char *name)
 static void leave_out_missing(struct aq_live *l)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	struct program list[10];
+	struct program list[MAX_PROGRAMS];
 
 	list_programs(l, list);
 	for (unsigned i = 0; btf != NULL && list[i].prog != NULL; i++) {
 		char type[64];
 
+		if (!bpf_program__autoload(list[i].prog))
+			continue;
 		snprintf(type, sizeof(type), "btf_trace_%s", list[i].tracepoint);
 		if (btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0)
 			continue;
@@ -294,6 +299,36 @@ static void leave_out_missing(struct aq_live *l)
 		note_missing(l, list[i].tracepoint);
 	}
 	btf__free(btf);
+}
+
+/* As many as there can be thread ids, within bounds: threads that share a slot make each other's durations unknown. */
+static uint32_t stamp_count(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/pid_max", "re");
+	unsigned pid_max = PID_MAX_DEFAULT;
+	uint32_t n = AQ_WIRE_STAMPS_MIN;
+
+	if (f != NULL && fscanf(f, "%u", &pid_max) != 1)
+		pid_max = PID_MAX_DEFAULT;
+	if (f != NULL)
+		fclose(f);
+	while (n < pid_max && n < AQ_WIRE_STAMPS_MAX)
+		n *= 2;
+	return n;
+}
+
+/* Where the entry of calls can't be seen, durations stay unknown, and the capture says what is missing. */
+static int configure_durations(struct aq_live *l)
+{
+	uint32_t stamps = stamp_count();
+	int r;
+
+	if (!l->durations)
+		return 0;
+	l->skel->rodata->cfg_durations = 1;
+	l->skel->rodata->cfg_stamps = stamps;
+	r = bpf_map__set_value_size(l->skel->maps.fixed, AQ_WIRE_PART_SLOTS * l->slot_bytes);
+	return r == 0 ? bpf_map__set_max_entries(l->skel->maps.stamps, stamps) : r;
 }
 
 static int configure(struct aq_live *l, const struct aq_live_options *options, struct aq_err *err)
@@ -311,6 +346,8 @@ static int configure(struct aq_live *l, const struct aq_live_options *options, s
 	l->skel->rodata->cfg_abi = abis[0];
 	l->skel->rodata->cfg_compat_abi = abis[1];
 	r = bpf_map__set_max_entries(l->skel->maps.ctl, cpus);
+	if (r == 0)
+		r = configure_durations(l);
 	if (r == 0)
 		r = bpf_map__set_max_entries(l->skel->maps.fixed, rings * l->fixed_parts);
 	if (r == 0)
@@ -332,12 +369,15 @@ int aq_live_load(const struct aq_live_options *options, struct aq_source **ret_s
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	}
 	l->source.ops = &live_ops;
+	l->durations = options->durations;
+	l->slot_bytes = options->durations ? sizeof(struct aq_wire_timed) : sizeof(struct aq_wire_fixed);
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* before 5.11 maps are charged to it */
 	libbpf_set_print(NULL);
 	l->skel = aquila_bpf__open();
 	if (l->skel == NULL) {
 		r = aq_err_set(err, -errno, "the programs can't be opened: %s", strerror(errno));
 	} else {
+		bpf_program__set_autoload(l->skel->progs.aq_sys_enter, options->durations);
 		leave_out_missing(l);
 		r = configure(l, options, err);
 		if (r == 0)
@@ -368,7 +408,7 @@ int aq_live_add_target(struct aq_source *src, pid_t pid, struct aq_err *err)
 int aq_live_attach(struct aq_source *src, struct aq_err *err)
 {
 	struct aq_live *l = live(src);
-	struct program list[10];
+	struct program list[MAX_PROGRAMS];
 
 	list_programs(l, list);
 	for (unsigned i = 0; list[i].prog != NULL; i++) {

@@ -14,6 +14,7 @@
 struct aq_live_options {
 	uint64_t ring_bytes;      /* for all rings together; rounded down to powers of two, at least the smallest rings */
 	const bool *skip;         /* AQ_WIRE_EVENTS entries: counted as left out, not recorded */
+	bool durations;           /* of system calls; slots are struct aq_wire_timed */
 	bool only_targets;        /* only processes named by aq_live_add_target and what descends from them */
 	bool verbose;             /* the verifier's whole log in case of refusal, on stderr */
 };

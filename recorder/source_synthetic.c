@@ -52,7 +52,8 @@ static const struct aq_source_ops synthetic_ops = {
 
 int aq_synthetic_new(const struct aq_synthetic_options *options, struct aq_source **ret_source)
 {
-	size_t fixed_stride = AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_fixed);
+	uint32_t slot_bytes = options->durations ? sizeof(struct aq_wire_timed) : sizeof(struct aq_wire_fixed);
+	size_t fixed_stride = (size_t)AQ_WIRE_PART_SLOTS * slot_bytes;
 	size_t attr_stride = AQ_WIRE_ATTR_PART + AQ_WIRE_ATTR_MAX;
 	size_t ring_bytes = options->fixed_parts * fixed_stride + options->attr_parts * attr_stride;
 	size_t cpu_bytes = sizeof(struct aq_wire_cpu) + AQ_WIRE_CLASSES * ring_bytes;
@@ -87,6 +88,7 @@ int aq_synthetic_new(const struct aq_synthetic_options *options, struct aq_sourc
 				.attr = p + options->fixed_parts * fixed_stride,
 				.fixed_stride = fixed_stride,
 				.attr_stride = attr_stride,
+				.slot_bytes = slot_bytes,
 				.fixed_parts = options->fixed_parts,
 				.attr_parts = options->attr_parts,
 			};
@@ -165,6 +167,8 @@ bool aq_synthetic_produce(struct aq_source *src, const struct aq_synthetic_event
 	if (event->attr_count > 0)
 		fixed.flags |= produce_attrs(ring, event, fixed.seq) ? AQ_WIRE_HAS_ATTR : AQ_WIRE_ATTR_LOST;
 	*aq_ring_slot(ring, head) = fixed;
+	if (ring->slot_bytes == sizeof(struct aq_wire_timed))
+		((struct aq_wire_timed *)(void *)aq_ring_slot(ring, head))->duration_ns = event->duration_ns;
 	aq_shared_store(&ctl->head, head + 1);
 	return true;
 }

@@ -13,6 +13,7 @@
 struct aq_synthetic_options {
 	uint32_t cpu_count;
 	uint32_t fixed_parts, attr_parts; /* per ring, powers of two */
+	bool durations;                   /* slots are struct aq_wire_timed */
 	uint64_t first_position;          /* rings start here, as if they had been in use for long; multiple of 8 */
 };
 
@@ -25,6 +26,7 @@ struct aq_synthetic_attr {
 struct aq_synthetic_event {
 	uint32_t cpu, cls;
 	struct aq_wire_fixed fixed;         /* seq and the attribute flags are filled in */
+	uint64_t duration_ns;               /* with durations: or AQ_WIRE_DURATION_UNKNOWN */
 	const struct aq_synthetic_attr *attrs;
 	uint32_t attr_count;
 };

@@ -19,7 +19,7 @@ enum {
 };
 
 enum aq_piece_kind {
-	AQ_PIECE_FIXED = 1, /* struct aq_wire_fixed, in ring order */
+	AQ_PIECE_FIXED = 1, /* struct aq_wire_fixed or aq_wire_timed, in ring order */
 	AQ_PIECE_ATTR = 2,  /* whole attribute records, in ring order; precede the fixed records they belong to */
 };
 
@@ -30,7 +30,7 @@ struct aq_piece {
 	uint32_t bytes;          /* of the payload */
 	uint32_t ring;           /* cpu * AQ_WIRE_CLASSES + class */
 	uint32_t kind;           /* enum aq_piece_kind */
-	uint32_t reserved;
+	uint32_t record_bytes;   /* AQ_PIECE_FIXED: of one record, else 0 */
 };
 
 struct aq_slab {

@@ -325,6 +325,8 @@ static void ndjson_row(struct aq_printer *p, struct aq_row *row)
 			aq_out_json_text(p->out, aq_errno_name((int)-ev->ret));
 		}
 	}
+	if (ev->has_duration)
+		put_member_u64(p->out, ",\"latency\":", ev->duration_ns);
 	aq_out_puts(p->out, ev->flags & AQ_EVF_DEGRADED ? ",\"degraded\":true}\n" : "}\n");
 }
 

@@ -207,6 +207,8 @@ static void raw_row(struct aq_printer *p, struct aq_row *row)
 			aq_out_json_text(p->out, aq_errno_name((int)-ev->ret));
 		}
 	}
+	if (ev->has_duration)
+		aq_out_printf(p->out, ",\"duration_ns\":%" PRIu64, ev->duration_ns);
 	put_args(p, schema, ev);
 	if (schema != NULL)
 		put_names(p, schema, ev);

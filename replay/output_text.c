@@ -61,6 +61,17 @@ static void put_who(struct aq_printer *p, const struct aq_row *row)
 	aq_out_puts(p->out, ") ");
 }
 
+/* Seconds, with nanoseconds or, as strace -T has them, microseconds. */
+static void put_duration(struct aq_printer *p, const struct aq_event *ev, bool as_strace)
+{
+	uint64_t seconds = ev->duration_ns / 1000000000u, ns = ev->duration_ns % 1000000000u;
+
+	if (ev->has_duration && as_strace)
+		aq_out_printf(p->out, " <%" PRIu64 ".%06" PRIu64 ">", seconds, ns / 1000);
+	else if (ev->has_duration)
+		aq_out_printf(p->out, " <%" PRIu64 ".%09" PRIu64 ">", seconds, ns);
+}
+
 static void text_row(struct aq_printer *p, struct aq_row *row)
 {
 	char time[AQ_TIME_TEXT_BYTES];
@@ -90,6 +101,7 @@ static void text_row(struct aq_printer *p, struct aq_row *row)
 	aq_out_puts(p->out, failed ? aq_colour(p->out, AQ_RED) : "");
 	aq_out_put(p->out, p->scratch, len);
 	aq_out_puts(p->out, failed ? aq_colour(p->out, AQ_PLAIN) : "");
+	put_duration(p, row->ev, false);
 	aq_out_puts(p->out, row->ev->flags & AQ_EVF_DEGRADED ? " [text lost]\n" : "\n");
 }
 
@@ -179,11 +191,13 @@ static void strace_row(struct aq_printer *p, struct aq_row *row)
 	put_call(p, ev);
 	error = aq_result_is_error(ev->ret) ? aq_errno_name((int)-ev->ret) : NULL;
 	if (error != NULL) {
-		aq_out_printf(p->out, ") = -1 %s\n", error);
+		aq_out_printf(p->out, ") = -1 %s", error);
 	} else {
 		aq_render_result(ev, result, sizeof(result));
-		aq_out_printf(p->out, ") = %s\n", result);
+		aq_out_printf(p->out, ") = %s", result);
 	}
+	put_duration(p, ev, true);
+	aq_out_puts(p->out, "\n");
 }
 
 const struct aq_printer_ops aq_printer_text = {

@@ -78,6 +78,7 @@ void aq_chunk_builder_release(struct aq_chunk_builder *b)
 	free(b->times);
 	free(b->cpus);
 	free(b->flags);
+	free(b->durations);
 	free(b->plans);
 	aq_buf_release(&b->numbers);
 	aq_buf_release(&b->attrs);
@@ -108,6 +109,19 @@ static uint32_t find_thread(struct aq_chunk_builder *b, const struct aq_event *e
 		(struct aq_chunk_thread){ .cgroup_id = ev->cgroup_id, .pid = ev->pid, .tid = ev->tid, .abi = ev->abi };
 	b->thread_slots[slot] = ++b->thread_count;
 	return b->last_thread = b->thread_count - 1;
+}
+
+/* The duration of the row that is being added, which is the first to have one, or not. */
+static int add_duration(struct aq_chunk_builder *b, const struct aq_event *ev)
+{
+	if (!b->durations && !(b->durations = malloc(b->max_events * sizeof(*b->durations))))
+		return -ENOMEM;
+	if (!b->has_durations)
+		memset(b->durations, 0, b->count * sizeof(*b->durations));
+	b->has_durations = true;
+	uint64_t units = ev->duration_ns >> b->time_unit;
+	b->durations[b->count] = units < UINT64_MAX ? units + 1 : 0;
+	return 0;
 }
 
 int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, const struct aq_event *ev)
@@ -149,6 +163,13 @@ int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, co
 		}
 		row->attr_count++;
 	}
+	if (ev->has_duration && add_duration(b, ev) < 0) {
+		b->numbers.len = numbers_start;
+		b->attrs.len = attrs_start;
+		return -ENOMEM;
+	}
+	if (b->has_durations && !ev->has_duration)
+		b->durations[b->count] = 0;
 	row->thread = find_thread(b, ev);
 	b->threads[row->thread].events++;
 	b->count++;
@@ -353,6 +374,33 @@ static void put_times(struct payload *p, uint64_t min_ns)
 	put_stream(p, AQ_STREAM_TIME_BITS, AQ_ENC_BYTES, 0, 0, b->count, false);
 }
 
+/* Where some event has a duration. */
+static void put_durations(struct payload *p, uint64_t min_ns)
+{
+	struct aq_chunk_builder *b = p->b;
+	uint64_t *distance = b->values; /* free until columns are made */
+	aq_buf_reset(&b->columns);
+	uint64_t *duration = (uint64_t *)(void *)aq_buf_reserve(&b->columns, (size_t)b->count * sizeof(*duration));
+	if (!duration) {
+		p->failed = true;
+		return;
+	}
+	for (uint32_t t = 0, i = 0; t < b->thread_count; t++) {
+		uint64_t previous = min_ns;
+		for (uint32_t end = i + b->threads[t].events; i < end; i++) {
+			distance[i] = (b->times[i] - previous) >> b->time_unit;
+			previous = b->times[i];
+			duration[i] = b->durations[b->order[i]];
+		}
+	}
+	aq_buf_reset(&b->bits);
+	aq_durations_encode(distance, duration, b->count, &b->column, &b->bits);
+	p->failed = p->failed || b->column.failed || b->bits.failed;
+	put_stream(p, AQ_STREAM_DURATION_CLASS, AQ_ENC_BYTES, 0, 0, b->count, true);
+	aq_buf_put(&b->column, b->bits.data, b->bits.len);
+	put_stream(p, AQ_STREAM_DURATION_BITS, AQ_ENC_BYTES, 0, 0, b->count, false);
+}
+
 /* What is needed of the rows in the order of threads, fetched once: each row is far from the one before. */
 static void spread_rows(struct aq_chunk_builder *b)
 {
@@ -507,6 +555,7 @@ void aq_chunk_builder_empty(struct aq_chunk_builder *b)
 	if (!b->count && !b->numbers.len)
 		return;
 	b->count = b->thread_count = b->last_thread = 0;
+	b->has_durations = false;
 	memset(b->thread_slots, 0, b->thread_slot_count * sizeof(*b->thread_slots));
 	aq_buf_reset(&b->numbers);
 	aq_buf_reset(&b->attrs);
@@ -542,6 +591,8 @@ int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_diction
 	put_times(&p, ret_zone->min_ns);
 	encode_column(&p, AQ_STREAM_CPU, 0, 0, b->cpus, b->count);
 	encode_column(&p, AQ_STREAM_FLAGS, 0, 0, b->flags, b->count);
+	if (b->has_durations)
+		put_durations(&p, ret_zone->min_ns);
 	for (uint32_t t = 0; t < type_count; t++)
 		put_type_columns(&p, (uint16_t)t, start[t], start[t + 1]);
 	int r = payload_end(&p, chunk);

@@ -74,6 +74,8 @@ struct aq_chunk_builder {
 	uint32_t *order, *by_type;   /* rows by (thread, time), and by type in that order */
 	uint64_t *values;            /* one column */
 	uint64_t *times, *cpus, *flags;  /* in the order of `order` */
+	uint64_t *durations;         /* by row, in units, + 1; 0 unknown; NULL until an event has one */
+	bool has_durations;          /* some row of this chunk has one */
 	struct aq_buf columns;       /* uint64_t: those of one type */
 	struct aq_buf bits;
 	struct aq_buf small, column, directory, frames;

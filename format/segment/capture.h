@@ -187,6 +187,7 @@ struct aq_decoded {
 	uint16_t *type;      /* per event */
 	uint32_t *thread, *ordinal;
 	uint64_t *time_ns, *cpu, *flags;
+	uint64_t *duration;  /* 1 + ns, 0 unknown; NULL: no event of the chunk has one */
 	void *arena;         /* everything above, but types' pointers into it */
 	struct aq_strings *strings;  /* NULL without attributes */
 	bool attrs_lost;             /* there were some, but they can't be read */

@@ -7,7 +7,7 @@
 
 #include "format/segment/capture.h"
 
-enum of_event { OF_ID, OF_TIME, OF_PID, OF_TID, OF_CPU, OF_RET, OF_CGROUP, OF_ABI, OF_FLAGS, OF_TYPE };
+enum of_event { OF_ID, OF_TIME, OF_PID, OF_TID, OF_CPU, OF_RET, OF_CGROUP, OF_ABI, OF_FLAGS, OF_DURATION, OF_TYPE };
 
 static const struct {
 	const char *name;
@@ -24,6 +24,7 @@ static const struct {
 	[OF_CGROUP] = { "cgroup", AQ_COL_THREAD, AQ_TYPE_CGROUP, false },
 	[OF_ABI] = { "abi", AQ_COL_THREAD, AQ_TYPE_NONE, false },
 	[OF_FLAGS] = { "flags", AQ_DECODE_FLAGS, AQ_TYPE_NONE, false },
+	[OF_DURATION] = { "duration", AQ_COL_DURATION, AQ_TYPE_NONE, false },
 };
 
 struct own_column { /* a column, and what it is made of */
@@ -127,6 +128,7 @@ static uint64_t event_value(const struct aq_decoded *d, enum of_event of, uint32
 	case OF_CGROUP: return d->threads[d->thread[i]].cgroup_id;
 	case OF_ABI: return d->threads[d->thread[i]].abi;
 	case OF_FLAGS: return (uint8_t)d->flags[i];
+	case OF_DURATION: return d->duration ? d->duration[i] - 1 : AQ_DURATION_UNKNOWN;
 	default: return 0;
 	}
 }

@@ -35,7 +35,9 @@ struct aq_column {
 struct aq_columns;
 /*
  * Loads columns of the chunk with that index (aq_capture_chunk). Names are:
- *   id time pid tid cpu ret cgroup abi flags   one row for each event; time is CLOCK_BOOTTIME in ns
+ *   id time pid tid cpu ret cgroup abi flags duration
+ *                                              one row for each event; time is CLOCK_BOOTTIME in ns, duration in ns,
+ *                                              AQ_DURATION_UNKNOWN where it is not known
  *   EVENT.ret, EVENT.ARGUMENT                  one row for each event of that type, such as openat.flags, read.count
  *   EVENT.ATTRIBUTE, EVENT.TEXTARGUMENT        the same, as strings, such as openat.path
  * A number that the recorder's policy dropped (pointers) is 0. Rows stand in the chunk's order: by thread, not by time.

@@ -395,6 +395,42 @@ static int decode_times(struct payload *p, struct aq_decoded *d, const uint32_t 
 	return 0;
 }
 
+/* Durations, where the chunk has any: 1 + ns in d->duration. Times are decoded. */
+static int decode_durations(struct payload *p, struct aq_decoded *d, const uint32_t *runs, uint64_t min_ns)
+{
+	const struct aq_stream_entry *e = find(p, AQ_STREAM_DURATION_CLASS), *b = find(p, AQ_STREAM_DURATION_BITS);
+	const uint8_t *classes, *bits;
+	if (!e && !b)
+		return 0;
+	if (!e || !b || e->bytes != d->events || e->values != d->events || b->values != d->events)
+		return bad(p, "its streams of durations do not belong together");
+	int r = stream_bytes(p, e, &classes);
+	r = r < 0 ? r : stream_bytes(p, b, &bits);
+	if (r < 0)
+		return r;
+	unsigned unit = find(p, AQ_STREAM_TIME_CLASS)->sub;
+	uint64_t *values = d->duration = malloc((size_t)d->events * sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	for (uint32_t t = 0, i = 0; t < d->thread_count; t++) {
+		uint64_t previous = min_ns;
+		for (uint32_t end = i + runs[t]; i < end; i++) {
+			values[i] = (d->time_ns[i] - previous) >> unit;
+			previous = d->time_ns[i];
+		}
+	}
+	if (!aq_durations_decode(classes, bits, b->bytes, values, values, d->events))
+		return bad(p, "a stream of durations is senseless");
+	for (uint32_t i = 0; i < d->events; i++) {
+		if (!values[i])
+			continue;
+		if (values[i] - 1 > (UINT64_MAX - 1) >> unit)
+			return bad(p, "a duration is senseless");
+		values[i] = ((values[i] - 1) << unit) + 1;
+	}
+	return 0;
+}
+
 /* Whether a stream of a type is among those that were asked for one by one. */
 static bool picked(const struct aq_decode_wish *wish, const struct aq_decoded *d, const struct aq_stream_entry *e)
 {
@@ -529,7 +565,7 @@ static int decode_attr_block(struct aq_capture *c, uint32_t index, const struct 
 static int decode(struct aq_capture *c, uint32_t index, const struct aq_decode_wish *wish, struct aq_decoded *d,
 		  struct payload *main, struct payload *attrs, uint32_t **ret_runs)
 {
-	unsigned what = wish->what;
+	unsigned what = wish->what | (wish->what & AQ_COL_DURATION ? AQ_COL_TIME : 0u);
 	const struct aq_chunk_ref *ref = &c->refs[index];
 	const struct aq_segment *s = &c->segments[c->chunks[index].segment];
 	struct aq_zone zone;
@@ -546,6 +582,8 @@ static int decode(struct aq_capture *c, uint32_t index, const struct aq_decode_w
 		r = decode_threads(main, d, ret_runs);
 	if (r == 0 && (what & AQ_COL_TIME))
 		r = decode_times(main, d, *ret_runs, zone.min_ns, zone.max_ns);
+	if (r == 0 && (what & AQ_COL_DURATION))
+		r = decode_durations(main, d, *ret_runs, zone.min_ns);
 	const struct aq_stream_entry *e;
 	if (r == 0 && (what & AQ_COL_CPU))
 		r = (e = find(main, AQ_STREAM_CPU)) ? column(main, e, d->events, &d->cpu) : bad(main, "there is no stream of processors");
@@ -617,6 +655,7 @@ void aq_decoded_free(struct aq_decoded *d)
 	free(d->time_ns);
 	free(d->cpu);
 	free(d->flags);
+	free(d->duration);
 	aq_strings_unref(d->strings);
 	free(d);
 }
@@ -653,6 +692,8 @@ void aq_decoded_event(const struct aq_decoded *d, uint32_t i, bool with_attrs, s
 	ev->abi = thread->abi;
 	ev->cls = type->schema ? (uint8_t)type->schema->cls : AQ_CLASS_ORDINARY;
 	ev->flags = (uint8_t)d->flags[i];
+	ev->has_duration = d->duration && d->duration[i];
+	ev->duration_ns = ev->has_duration ? d->duration[i] - 1 : 0;
 	ev->arg_count = type->number_count;
 	for (unsigned a = 0; a < type->number_count; a++)
 		ev->args[a] = type->numbers[a] ? type->numbers[a][k] : 0;

@@ -35,6 +35,7 @@ struct aq_event {
 	uint64_t time_ns;    /* CLOCK_BOOTTIME; a syscall's is its exit */
 	uint64_t cgroup_id;  /* v2 id of the caller's cgroup; 0 unknown */
 	int64_t ret;         /* syscalls: result; else 0 */
+	uint64_t duration_ns;/* syscalls, with has_duration: from entry to exit; else 0 */
 	uint32_t pid;        /* thread-group id in the host's pid namespace */
 	uint32_t tid;        /* thread id in the host's pid namespace */
 	uint32_t nr;         /* raw syscall number, only with AQ_EVF_UNKNOWN_NR */
@@ -45,6 +46,7 @@ struct aq_event {
 	uint8_t flags;       /* enum aq_event_flag */
 	uint8_t arg_count;
 	uint8_t attr_count;
+	bool has_duration;   /* it was recorded, and the entry was seen */
 	uint64_t args[AQ_EVENT_MAX_ARGS];
 	struct aq_attr attrs[AQ_EVENT_MAX_ATTRS];
 };

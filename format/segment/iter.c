@@ -144,7 +144,7 @@ static int open_next(struct aq_event_iter *it, struct aq_err *err)
 	if (it->open_events > OPEN_EVENTS_MAX)
 		return aq_err_set(err, -E2BIG, "'%s': %u chunks overlap in time, more than can be put in order",
 				  it->capture->path, it->open_count + 1);
-	unsigned what = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_DECODE_VALUES | (it->without_attrs ? 0u : AQ_DECODE_ATTRS);
+	unsigned what = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_COL_DURATION | AQ_DECODE_VALUES | (it->without_attrs ? 0u : AQ_DECODE_ATTRS);
 	int r = aq_decode_chunk(it->capture, o.index, what, &o.decoded, err);
 	if (r < 0) {
 		it->open_events -= it->capture->chunks[o.index].events;
@@ -244,7 +244,7 @@ struct owned_chunk { /* an aq_chunk and what its arrays lie in */
 	uint16_t *id, *cpu;
 	uint32_t *pid, *tid;
 	int64_t *ret;
-	uint64_t *time_ns;
+	uint64_t *time_ns, *duration_ns;
 };
 
 int aq_chunk_load(struct aq_capture *c, uint32_t index, unsigned columns, struct aq_chunk **ret_chunk, struct aq_err *err)
@@ -282,13 +282,17 @@ int aq_chunk_load(struct aq_capture *c, uint32_t index, unsigned columns, struct
 		o->time_ns = d->time_ns;
 		d->time_ns = NULL;
 	}
+	if (ok && (columns & AQ_COL_DURATION))
+		ok = (o->duration_ns = malloc(n * sizeof(*o->duration_ns))) != NULL;
+	for (uint32_t i = 0; ok && o->duration_ns && i < n; i++) /* 0 less 1 is unknown too */
+		o->duration_ns[i] = d->duration ? d->duration[i] - 1 : AQ_DURATION_UNKNOWN;
 	aq_decoded_free(d);
 	if (!ok) {
 		if (o)
 			aq_chunk_free(&o->public);
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	}
-	o->public = (struct aq_chunk){ n, o->id, o->time_ns, o->pid, o->tid, o->cpu, o->ret };
+	o->public = (struct aq_chunk){ n, o->id, o->time_ns, o->pid, o->tid, o->cpu, o->ret, o->duration_ns };
 	*ret_chunk = &o->public;
 	return 0;
 }
@@ -318,5 +322,6 @@ void aq_chunk_free(struct aq_chunk *chunk)
 	free(o->tid);
 	free(o->ret);
 	free(o->time_ns);
+	free(o->duration_ns);
 	free(o);
 }

@@ -101,6 +101,8 @@ enum aq_stream {
 	AQ_STREAM_RET = 7,        /* per type */
 	AQ_STREAM_ARG = 8,        /* per type and argument */
 	AQ_STREAM_NR = 9,         /* raw number, for the type "unknown" */
+	AQ_STREAM_DURATION_CLASS = 10, /* how long a call took: size and kind, per event; absent when no event has one */
+	AQ_STREAM_DURATION_BITS = 11,  /* what the class leaves open, packed */
 	AQ_STREAM_ATTR_ID = 16,   /* per type and key: dictionary id + 1, 0 for none */
 	AQ_STREAM_ATTR_EXTRA = 17 /* per type and key: flags and true lengths where there are any */
 };
@@ -173,6 +175,16 @@ static inline uint64_t aq_normalise(enum aq_width width, uint64_t value)
 	return width == AQ_WIDTH_64 ? value : width == AQ_WIDTH_S32 ? (uint64_t)(int64_t)(int32_t)value :
 	       width == AQ_WIDTH_U32 ? (uint32_t)value : 0;
 }
+
+/*
+ * Durations of a chunk's events, in units of its times. distance[] is the time since the thread's previous event (stream
+ * 3), duration[] 1 + the duration, 0: unknown. encode puts one class per event and the packed bits; decode fills
+ * duration[], false when the bytes are cut or senseless. distance and duration may be the same array.
+ */
+void aq_durations_encode(const uint64_t *distance, const uint64_t *duration, uint32_t count, struct aq_buf *classes,
+			 struct aq_buf *bits);
+bool aq_durations_decode(const uint8_t *classes, const uint8_t *bits, size_t bit_bytes, const uint64_t *distance,
+			 uint64_t *duration, uint32_t count);
 
 /* Columns of values. encode appends to out and says which encoding it chose. */
 enum aq_encoding aq_column_encode(const uint64_t *values, uint32_t count, struct aq_buf *out);

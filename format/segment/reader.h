@@ -124,6 +124,7 @@ void aq_event_iter_free(struct aq_event_iter *it);
  */
 enum aq_chunk_column {
 	AQ_COL_ID = 1 << 0, AQ_COL_TIME = 1 << 1, AQ_COL_THREAD = 1 << 2, AQ_COL_CPU = 1 << 3, AQ_COL_RET = 1 << 4,
+	AQ_COL_DURATION = 1 << 5,
 };
 struct aq_chunk {
 	uint32_t events;
@@ -132,7 +133,9 @@ struct aq_chunk {
 	const uint32_t *pid, *tid;
 	const uint16_t *cpu;
 	const int64_t *ret;
+	const uint64_t *duration_ns; /* AQ_DURATION_UNKNOWN where it is not known */
 };
+#define AQ_DURATION_UNKNOWN UINT64_MAX
 int aq_chunk_load(struct aq_capture *c, uint32_t index, unsigned columns, struct aq_chunk **ret_chunk,
 		  struct aq_err *err);
 void aq_chunk_free(struct aq_chunk *chunk);

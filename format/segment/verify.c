@@ -86,7 +86,7 @@ struct count { /* of a verification under way */
 static int count_recording(struct count *n, uint32_t number, struct aq_err *err)
 {
 	struct aq_capture *c = n->capture;
-	unsigned what = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_DECODE_VALUES | AQ_DECODE_ATTRS;
+	unsigned what = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_COL_DURATION | AQ_DECODE_VALUES | AQ_DECODE_ATTRS;
 	memset(n->stored, 0, 4096 * sizeof(*n->stored));
 	for (uint32_t i = 0; i < c->chunk_count; i++) {
 		struct aq_decoded *d = NULL;

@@ -28,7 +28,7 @@ _aquila() {
 	help) options="record info verify losses index query tree replay fields keygen pin extract recompress salvage" ;;
 	record)
 		options="--output --duration --syscalls --exclude --no-snapshot --append --sync --segment-size --segment-age --retain-size \
---retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --keep-pointers --encrypt-to \
+--retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --durations --keep-pointers --encrypt-to \
 --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
 --probe --sign --sign-interval --help" ;;
 	info | verify) options="--format --key --quiet --help" ;;

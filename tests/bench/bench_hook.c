@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the program on sys_exit costs the traced process: CPU time of getppid with nothing attached, with an empty
- * program and with the kernel side of the recorder, alternating in one process on one CPU. The rings are emptied
+ * program, with the kernel side of the recorder and with its durations, alternating in one process on one CPU. The rings are emptied
  * between the batches by moving their tails, so that nothing is lost and no other process has a part in it.
  * usage: bench_hook EMPTY-OBJECT [ROUNDS]
  */
@@ -22,16 +22,21 @@
 #include "aquila.skel.h"
 #include "recorder/calls.h"
 
-enum { FIXED_PARTS = 16, ATTR_PARTS = 1, BATCH = 20000, BATCHES = 10, MAX_ROUNDS = 200, STATES = 3 };
+enum { FIXED_PARTS = 16, ATTR_PARTS = 1, BATCH = 20000, BATCHES = 10, MAX_ROUNDS = 200 };
+enum { NOTHING, EMPTY, AQUILA, DURATIONS, STATES };
 
-static const char *const state_names[STATES] = { "nothing", "empty", "aquila" };
+static const char *const state_names[STATES] = { "nothing", "empty", "aquila", "durations" };
+
+struct side { /* the kernel side, loaded in one way */
+	struct aquila_bpf *skel;
+	struct aq_wire_cpu *ctl;
+	size_t ctl_bytes;
+};
 
 struct bench {
 	struct bpf_object *empty;
 	struct bpf_program *empty_program;
-	struct aquila_bpf *skel;
-	struct aq_wire_cpu *ctl;
-	size_t ctl_bytes;
+	struct side side[STATES]; /* AQUILA and DURATIONS */
 	int cpus;
 	double sample[STATES][MAX_ROUNDS];
 };
@@ -44,11 +49,11 @@ static double cpu_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static void empty_rings(struct bench *b)
+static void empty_rings(const struct bench *b, const struct side *side)
 {
-	for (int cpu = 0; cpu < b->cpus; cpu++) {
+	for (int cpu = 0; side->ctl != NULL && cpu < b->cpus; cpu++) {
 		for (unsigned cls = 0; cls < AQ_WIRE_CLASSES; cls++) {
-			struct aq_wire_ring *ring = &b->ctl[cpu].ring[cls];
+			struct aq_wire_ring *ring = &side->ctl[cpu].ring[cls];
 
 			__atomic_store_n(&ring->tail, __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
 			__atomic_store_n(&ring->attr_tail, __atomic_load_n(&ring->attr_head, __ATOMIC_ACQUIRE),
@@ -57,14 +62,14 @@ static void empty_rings(struct bench *b)
 	}
 }
 
-static double measure(struct bench *b)
+static double measure(const struct bench *b, int state)
 {
 	double best = 0;
 
 	for (int i = 0; i < BATCHES; i++) {
 		double ns;
 
-		empty_rings(b);
+		empty_rings(b, &b->side[state]);
 		ns = cpu_ns();
 		for (int k = 0; k < BATCH; k++)
 			syscall(SYS_getppid);
@@ -91,26 +96,33 @@ static int fill_calls(const struct aquila_bpf *skel)
 	return 0;
 }
 
-static int load_ours(struct bench *b)
+static int load_ours(const struct bench *b, bool durations, struct side *side)
 {
-	struct bpf_program *program;
+	struct aquila_bpf *skel = side->skel = aquila_bpf__open();
 	uint32_t rings = (uint32_t)b->cpus * AQ_WIRE_CLASSES;
+	struct bpf_program *program;
 
-	b->skel = aquila_bpf__open();
-	if (b->skel == NULL)
+	if (skel == NULL)
 		return -errno;
-	b->skel->rodata->cfg_fixed_parts = FIXED_PARTS;
-	b->skel->rodata->cfg_attr_parts = ATTR_PARTS;
-	bpf_map__set_max_entries(b->skel->maps.ctl, (uint32_t)b->cpus);
-	bpf_map__set_max_entries(b->skel->maps.fixed, rings * FIXED_PARTS);
-	bpf_map__set_max_entries(b->skel->maps.attr, rings * ATTR_PARTS);
-	bpf_object__for_each_program(program, b->skel->obj)
-		bpf_program__set_autoload(program, program == b->skel->progs.aq_sys_exit);
-	if (aquila_bpf__load(b->skel) < 0 || fill_calls(b->skel) < 0)
+	skel->rodata->cfg_fixed_parts = FIXED_PARTS;
+	skel->rodata->cfg_attr_parts = ATTR_PARTS;
+	bpf_map__set_max_entries(skel->maps.ctl, (uint32_t)b->cpus);
+	bpf_map__set_max_entries(skel->maps.fixed, rings * FIXED_PARTS);
+	bpf_map__set_max_entries(skel->maps.attr, rings * ATTR_PARTS);
+	if (durations) {
+		skel->rodata->cfg_durations = 1;
+		skel->rodata->cfg_stamps = AQ_WIRE_STAMPS_MAX;
+		bpf_map__set_max_entries(skel->maps.stamps, AQ_WIRE_STAMPS_MAX);
+		bpf_map__set_value_size(skel->maps.fixed, AQ_WIRE_PART_SLOTS * sizeof(struct aq_wire_timed));
+	}
+	bpf_object__for_each_program(program, skel->obj)
+		bpf_program__set_autoload(program, program == skel->progs.aq_sys_exit ||
+						   (durations && program == skel->progs.aq_sys_enter));
+	if (aquila_bpf__load(skel) < 0 || fill_calls(skel) < 0)
 		return -errno;
-	b->ctl_bytes = ((size_t)b->cpus * sizeof(*b->ctl) + 4095) & ~(size_t)4095;
-	b->ctl = mmap(NULL, b->ctl_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(b->skel->maps.ctl), 0);
-	return b->ctl == MAP_FAILED ? -errno : 0;
+	side->ctl_bytes = ((size_t)b->cpus * sizeof(*side->ctl) + 4095) & ~(size_t)4095;
+	side->ctl = mmap(NULL, side->ctl_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skel->maps.ctl), 0);
+	return side->ctl == MAP_FAILED ? -errno : 0;
 }
 
 static int load(struct bench *b, const char *empty_path)
@@ -121,7 +133,26 @@ static int load(struct bench *b, const char *empty_path)
 	b->empty_program = bpf_object__find_program_by_name(b->empty, "empty");
 	if (b->empty_program == NULL)
 		return -ENOENT;
-	return load_ours(b);
+	int r = load_ours(b, false, &b->side[AQUILA]);
+	return r < 0 ? r : load_ours(b, true, &b->side[DURATIONS]);
+}
+
+/* One batch with what the state has attached; a negative number if it can't be. */
+static double measure_attached(struct bench *b, int state)
+{
+	struct aquila_bpf *skel = b->side[state].skel;
+	struct bpf_link *exit_link = NULL, *enter_link = NULL;
+	double ns = -1;
+
+	if (state != NOTHING)
+		exit_link = bpf_program__attach(state == EMPTY ? b->empty_program : skel->progs.aq_sys_exit);
+	if (state == DURATIONS)
+		enter_link = bpf_program__attach(skel->progs.aq_sys_enter);
+	if ((state == NOTHING || exit_link != NULL) && (state != DURATIONS || enter_link != NULL))
+		ns = measure(b, state);
+	bpf_link__destroy(exit_link);
+	bpf_link__destroy(enter_link);
+	return ns;
 }
 
 static int compare(const void *a, const void *b)
@@ -139,18 +170,19 @@ static void report(struct bench *b, int rounds)
 	for (int s = 0; s < STATES; s++) {
 		qsort(b->sample[s], (size_t)rounds, sizeof(double), compare);
 		median[s] = b->sample[s][rounds / 2];
-		printf("%-8s %7.1f ns per getppid (%.1f ... %.1f)\n", state_names[s], median[s], b->sample[s][0],
+		printf("%-9s %7.1f ns per getppid (%.1f ... %.1f)\n", state_names[s], median[s], b->sample[s][0],
 		       b->sample[s][rounds - 1]);
 	}
 	for (int cpu = 0; cpu < b->cpus; cpu++) {
 		for (unsigned cls = 0; cls < AQ_WIRE_CLASSES; cls++) {
-			stored += b->ctl[cpu].ring[cls].head;
-			lost += b->ctl[cpu].ring[cls].lost;
+			stored += b->side[AQUILA].ctl[cpu].ring[cls].head + b->side[DURATIONS].ctl[cpu].ring[cls].head;
+			lost += b->side[AQUILA].ctl[cpu].ring[cls].lost + b->side[DURATIONS].ctl[cpu].ring[cls].lost;
 		}
 	}
 	printf("medians: empty adds %.1f ns, aquila %.1f ns, ratio %.2f; stored %llu, lost %llu\n",
 	       median[1] - median[0], median[2] - median[0], (median[2] - median[0]) / (median[1] - median[0]),
 	       (unsigned long long)stored, (unsigned long long)lost);
+	printf("durations add %.1f ns to that\n", median[3] - median[2]);
 	printf("minima:  empty adds %.1f ns, aquila %.1f ns, ratio %.2f\n", b->sample[1][0] - b->sample[0][0],
 	       b->sample[2][0] - b->sample[0][0],
 	       (b->sample[2][0] - b->sample[0][0]) / (b->sample[1][0] - b->sample[0][0]));
@@ -179,20 +211,18 @@ int main(int argc, char **argv)
 	}
 	for (int round = 0; round < rounds; round++) {
 		for (int s = 0; s < STATES; s++) {
-			struct bpf_program *program = s == 1 ? b.empty_program : b.skel->progs.aq_sys_exit;
-			struct bpf_link *link = s == 0 ? NULL : bpf_program__attach(program);
-
-			if (s != 0 && link == NULL) {
+			b.sample[s][round] = measure_attached(&b, s);
+			if (b.sample[s][round] < 0) {
 				fprintf(stderr, "bench_hook: can't attach: %s\n", strerror(errno));
 				return 1;
 			}
-			b.sample[s][round] = measure(&b);
-			bpf_link__destroy(link);
 		}
 	}
 	report(&b, rounds);
-	munmap(b.ctl, b.ctl_bytes);
-	aquila_bpf__destroy(b.skel);
+	for (int s = AQUILA; s < STATES; s++) {
+		munmap(b.side[s].ctl, b.side[s].ctl_bytes);
+		aquila_bpf__destroy(b.side[s].skel);
+	}
 	bpf_object__close(b.empty);
 	return 0;
 }

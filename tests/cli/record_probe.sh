@@ -24,7 +24,7 @@ python3 - "$status" <<'PYTHON' || fail "the JSON is not as it should be"
 import json, sys
 probe = json.load(open("probe.json"))
 assert probe["recording_possible"] == (sys.argv[1] == "0"), probe
-for key in ("privileges", "btf", "tp_sys_exit", "tp_sched", "tp_cgroup", "mmapable_arrays", "task_iterators", "ring_memory"):
+for key in ("privileges", "btf", "tp_sys_exit", "tp_sched", "tp_cgroup", "durations", "mmapable_arrays", "task_iterators", "ring_memory"):
     assert isinstance(probe[key]["present"], bool), key
     assert probe[key]["present"] or probe[key]["degraded"], key
 PYTHON

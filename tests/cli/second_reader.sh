@@ -70,7 +70,7 @@ python3 -BS "$reader" --no-checksums --into plain "$whole" 2>err || fail "the se
 {
 	printf 'block %d\n' 1 2 3 4 5 6
 	printf 'encoding %d\n' 0 1 2 3 4
-	printf 'stream %d\n' 1 2 3 4 5 6 7 8 9 16 17
+	printf 'stream %d\n' 1 2 3 4 5 6 7 8 9 10 11 16 17
 	printf 'abi %d\n' 0 1 2 3 4
 	printf 'reason %d\n' 1 2 3 4 5 7 8 9 10
 	printf 'method %d\n' 0 1

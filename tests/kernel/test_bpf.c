@@ -121,8 +121,10 @@ static struct side *begin(pid_t target)
 	if (target != 0)
 		AQ_REQUIRE(bpf_map_update_elem(bpf_map__fd(s->skel->maps.targets), &key, &one, BPF_ANY) == 0);
 	bpf_object__for_each_program(program, s->skel->obj) {
-		struct bpf_link *link = bpf_program__attach(program);
+		struct bpf_link *link = bpf_program__autoload(program) ? bpf_program__attach(program) : NULL;
 
+		if (!bpf_program__autoload(program))
+			continue;
 		AQ_REQUIRE(link != NULL);
 		s->links[s->link_count++] = link;
 	}
@@ -163,6 +165,7 @@ static void read_ring(struct side *s, uint32_t cpu, uint32_t cls)
 		.attr = s->attr + index * ATTR_PARTS * ATTR_BYTES,
 		.fixed_stride = FIXED_BYTES,
 		.attr_stride = ATTR_BYTES,
+		.slot_bytes = sizeof(struct aq_wire_fixed),
 		.fixed_parts = FIXED_PARTS,
 		.attr_parts = ATTR_PARTS,
 	};

@@ -3,6 +3,7 @@
  * make_frozen DIR: writes the small captures that tests/corpus/freeze.sh keeps for ever. Together they hold every block
  * kind, stream, encoding, ABI, event, attribute and gap reason that a writer makes; the test counts that.
  *
+ *   v1-durations.aquila    calls with durations of every size, without, and a chunk that has none
  *   v1-everything.aquila   three segments, pointers kept: all events of the schema, all gaps, hostile texts
  *   v1-generations.aquila  more chunks than one generation of strings has
  *   v1-tiny.aquila         three events: the example of FORMAT.md
@@ -236,6 +237,39 @@ static int everything(void)
 	return end(&m, true);
 }
 
+/* Short calls after a pause, calls that fill their time, and those whose entry nobody saw. */
+static int durations(void)
+{
+	static const struct aq_writer_options options = { .time_resolution_ns = 2 };
+	struct maker m;
+
+	begin(&m, "v1-durations.aquila", &options);
+	for (uint64_t n = 0; n < 300; n++) {
+		struct aq_event ev = { .id = n % 2 ? AQ_EV_read : AQ_EV_futex, .pid = 50, .tid = 50 + (uint32_t)(n % 4 / 3), .ret = 1 };
+		uint64_t ns = mixed(n) >> (n % 62 + 2);
+
+		ev.has_duration = n % 9 != 0;
+		ev.duration_ns = ev.has_duration ? ns : 0;
+		m.now_ns += ns % (1ull << 40) + n % 5 * 1000;
+		add(&m, &ev);
+	}
+	add(&m, &(struct aq_event){ .id = AQ_EV_proc_exit, .pid = 50, .tid = 50 });
+	flush(&m);
+	add(&m, &(struct aq_event){ .id = AQ_EV_getpid, .pid = 60, .tid = 60, .ret = 60 });
+	flush(&m);
+	/* for people and for tests of the command line */
+	m.now_ns += 30000000;
+	add(&m, &(struct aq_event){ .id = AQ_EV_nanosleep, .pid = 70, .tid = 70, .has_duration = true, .duration_ns = 20123456 });
+	m.now_ns += 1500000000;
+	add(&m, &(struct aq_event){ .id = AQ_EV_read, .pid = 70, .tid = 70, .ret = -EINTR, .has_duration = true,
+				    .duration_ns = 1499999998 });
+	m.now_ns += 1000;
+	add(&m, &(struct aq_event){ .id = AQ_EV_close, .pid = 70, .tid = 70, .args = { 3 } });
+	flush(&m);
+	ledger(&m, false);
+	return end(&m, true);
+}
+
 static int generations(void)
 {
 	static const struct aq_writer_options options;
@@ -300,5 +334,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: make_frozen DIR\n");
 		return 2;
 	}
-	return everything() < 0 || generations() < 0 || tiny() < 0 || unfinished() < 0;
+	return durations() < 0 || everything() < 0 || generations() < 0 || tiny() < 0 || unfinished() < 0;
 }

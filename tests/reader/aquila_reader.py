@@ -28,6 +28,7 @@ K_SEGMENT, K_DICTIONARY, K_CHUNK, K_ATTRIBUTES, K_LEDGER, K_FOOTER, K_SIGNATURE 
 F_REQUIRED, F_HAS_ATTRIBUTES, F_EARLY = 1, 2, 16
 FACT_CHAIN, FACT_RECORDING = 16, 32
 S_THREADS, S_TYPES, S_TIME_CLASS, S_TIME_BITS, S_CPU, S_FLAGS, S_RESULT, S_ARGUMENT, S_RAW = range(1, 10)
+S_DURATION_CLASS, S_DURATION_BITS = 10, 11
 S_IDS, S_EXCEPTIONS = 16, 17
 E_DEGRADED, E_RAW_NUMBER = 1, 2
 UNKNOWN_COUNT = M64
@@ -316,7 +317,7 @@ def decode_values(encoding, data, n):
 
 
 class Event:
-    __slots__ = ("time", "cpu", "id", "abi", "pid", "tid", "cgroup", "flags", "raw", "result", "args", "attrs")
+    __slots__ = ("time", "cpu", "id", "abi", "pid", "tid", "cgroup", "flags", "raw", "result", "args", "attrs", "duration")
 
 
 class Chunk:
@@ -364,12 +365,42 @@ class Chunk:
             raise Bad("time bits")
         return out
 
+    def durations(self, threads, times, whole):
+        """One for each event, None where it is not known."""
+        if S_DURATION_CLASS not in whole and S_DURATION_BITS not in whole:
+            return [None] * len(times)
+        classes, bits, unit = whole[S_DURATION_CLASS][1], whole[S_DURATION_BITS][1], whole[S_TIME_CLASS][3]
+        if len(classes) != len(times) or any(whole[s][2] != len(times) for s in (S_DURATION_CLASS, S_DURATION_BITS)):
+            raise Bad("number of durations")
+        bits, held, out = int.from_bytes(bits, "little"), 8 * len(bits), []
+        for _, _, _, _, count in threads:
+            before = self.zone["times"][0]
+            for _ in range(count):
+                c, distance = classes[len(out)], times[len(out)] - before >> unit
+                before = times[len(out)]
+                if c == 0:
+                    out.append(None)
+                    continue
+                size = c - 129 if c >= 129 else c - 1
+                below = size // 2 - 1 if size >= 4 else 0
+                value = (2 | size & 1) << below | bits & (1 << below) - 1 if size >= 4 else size
+                bits, held = bits >> below, held - below
+                if held < 0 or (c >= 129 and value > distance):
+                    raise Bad("a duration")
+                value = (distance - value if c >= 129 else value) << unit
+                if value >= M64:
+                    raise Bad("a duration")
+                out.append(value)
+        if bits or held > 7:
+            raise Bad("bits of durations are left over")
+        return out
+
     def decode(self):
         n, table = self.zone["events"], self.zone["table"]
         streams = self.frames.spread()
         whole = {}
         for s, e, _, index, data, count in streams:
-            if s < S_RESULT:
+            if s < S_RESULT or s in (S_DURATION_CLASS, S_DURATION_BITS):
                 whole.setdefault(s, (e, data, count, index))
         if whole[S_TIME_CLASS][3] > 32:
             raise Bad("unit of times")
@@ -386,6 +417,7 @@ class Chunk:
         times = self.times(threads, whole[S_TIME_CLASS][1], whole[S_TIME_BITS][1], whole[S_TIME_CLASS][3])
         cpus = decode_values(whole[S_CPU][0], whole[S_CPU][1], n)
         flags = decode_values(whole[S_FLAGS][0], whole[S_FLAGS][1], n)
+        durations = self.durations(threads, times, whole)
         events, i = [], 0
         self.by_type = [[] for _ in table]
         for pid, tid, cgroup, abi, count in threads:
@@ -394,6 +426,7 @@ class Chunk:
                 e.time, e.cpu, e.id, e.flags = times[i], cpus[i], table[types[i]], flags[i]
                 e.pid, e.tid, e.cgroup, e.abi = pid, tid, cgroup, abi
                 e.raw, e.result, e.args, e.attrs = None, None, {}, []
+                e.duration = durations[i]
                 events.append(e)
                 self.by_type[types[i]].append(e)
                 i += 1
@@ -622,6 +655,8 @@ class Capture:
             out["res"] = e.result or 0
             if -4095 <= out["res"] < 0:
                 out["error"] = self.schema.errors.get(-out["res"])
+        if e.duration is not None:
+            out["duration_ns"] = e.duration
         out["args"], names = {}, {}
         if row is None:
             for i in range(6):

@@ -80,11 +80,14 @@ AQ_TEST(options)
 	AQ_CHECK_EQ_U64(config.spool_bytes, 1 << 30);
 	AQ_CHECK_EQ_INT(config.zstd_level, 3);
 	AQ_CHECK_EQ_U64(config.time_resolution_ns, 64);
-	AQ_CHECK(config.keep_pointers && config.quiet && config.no_progress && !config.no_snapshot);
+	AQ_CHECK(config.keep_pointers && config.quiet && config.no_progress && !config.no_snapshot && !config.durations);
 	AQ_REQUIRE(config.command != NULL);
 	AQ_CHECK_EQ_STR(config.command[0], "ls");
 	AQ_CHECK_EQ_STR(config.command[1], "-l");
 	AQ_CHECK(config.command[2] == NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--durations")), 0);
+	AQ_CHECK(config.durations && config.time_resolution_ns == 1);
+	AQ_CHECK_EQ_INT(PARSE(S("--durations=1")), -EINVAL);
 	AQ_CHECK_EQ_INT(PARSE(S("record"), S("-d"), S("1")), 0); /* as aquila record passes it on */
 	AQ_CHECK(config.command == NULL);
 	AQ_CHECK(strstr(config.output, ".aquila") != NULL);

@@ -167,6 +167,32 @@ AQ_TEST(unreadable_has_no_bytes)
 	AQ_CHECK_EQ_U64(ev.attrs[0].flags, AQ_ATF_UNREADABLE);
 }
 
+AQ_TEST(durations)
+{
+	struct aq_wire_timed timed = { .fixed = { .time_ns = 9000, .event = AQ_EV_read }, .duration_ns = 1234 };
+
+	decode(&timed.fixed, NULL);
+	AQ_CHECK(!ev.has_duration && ev.duration_ns == 0);
+	aq_decode_duration(&timed.fixed, sizeof(timed.fixed), &ev); /* a ring without durations */
+	AQ_CHECK(!ev.has_duration && ev.duration_ns == 0);
+	aq_decode_duration(&timed.fixed, sizeof(timed), &ev);
+	AQ_CHECK(ev.has_duration);
+	AQ_CHECK_EQ_U64(ev.duration_ns, 1234);
+	AQ_CHECK_EQ_INT(ev.flags, 0);
+	timed.duration_ns = AQ_WIRE_DURATION_UNKNOWN;
+	decode(&timed.fixed, NULL);
+	aq_decode_duration(&timed.fixed, sizeof(timed), &ev);
+	AQ_CHECK(!ev.has_duration && ev.duration_ns == 0);
+	timed = (struct aq_wire_timed){ .fixed = { .event = AQ_EV_proc_exec }, .duration_ns = 5 }; /* no call */
+	decode(&timed.fixed, NULL);
+	aq_decode_duration(&timed.fixed, sizeof(timed), &ev);
+	AQ_CHECK(!ev.has_duration);
+	timed = (struct aq_wire_timed){ .fixed = { .flags = AQ_WIRE_UNKNOWN_NR }, .duration_ns = 5 };
+	decode(&timed.fixed, NULL);
+	aq_decode_duration(&timed.fixed, sizeof(timed), &ev);
+	AQ_CHECK(ev.has_duration && ev.duration_ns == 5);
+}
+
 AQ_TEST(hostile_records)
 {
 	struct aq_wire_fixed f = openat_call();

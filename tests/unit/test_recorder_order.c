@@ -12,7 +12,7 @@
 enum { MAX_RECORDS = 200000 };
 
 struct seen {
-	uint64_t time_ns, arg;
+	uint64_t time_ns, arg, duration_ns;
 	uint32_t ring, attr_len;
 	char attr[24];
 	bool has_attr;
@@ -35,8 +35,8 @@ struct bench {
 	unsigned jump_count;
 };
 
-static int on_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed, const struct aq_wire_attr_record *attr,
-		     uint32_t attr_bytes)
+static int on_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed, uint32_t record_bytes,
+		     const struct aq_wire_attr_record *attr, uint32_t attr_bytes)
 {
 	struct bench *b = user;
 	struct seen *s = &b->seen[b->count];
@@ -45,6 +45,10 @@ static int on_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixe
 		return -1;
 	b->count++;
 	*s = (struct seen){ .time_ns = fixed->time_ns, .arg = fixed->args[0], .ring = ring };
+	if (record_bytes == sizeof(struct aq_wire_timed))
+		s->duration_ns = ((const struct aq_wire_timed *)(const void *)fixed)->duration_ns;
+	else
+		AQ_CHECK_EQ_U64(record_bytes, sizeof(*fixed));
 	if (attr != NULL) {
 		const struct aq_wire_attr *a = (const void *)(attr + 1);
 
@@ -65,23 +69,28 @@ static void on_jump(void *user, uint32_t ring, uint64_t before, uint64_t after, 
 		b->jumps[b->jump_count++] = (struct jump){ ring, before, after, missing };
 }
 
-static struct bench *bench_new(uint32_t cpus, uint64_t first_position, size_t spool)
+static struct bench *bench_with(const struct aq_synthetic_options *options, size_t spool)
 {
-	struct aq_synthetic_options options = { .cpu_count = cpus, .fixed_parts = 2, .attr_parts = 2,
-						.first_position = first_position };
+	uint32_t cpus = options->cpu_count;
 	struct bench *b = calloc(1, sizeof(*b));
 
 	AQ_REQUIRE(b != NULL);
 	b->seen = calloc(MAX_RECORDS, sizeof(*b->seen));
 	AQ_REQUIRE(b->seen != NULL);
-	AQ_REQUIRE(aq_synthetic_new(&options, &b->src) == 0);
+	AQ_REQUIRE(aq_synthetic_new(options, &b->src) == 0);
 	AQ_REQUIRE(aq_spool_new(spool, &b->spool) == 0);
 	AQ_REQUIRE(aq_drain_new(b->src, b->spool, &(struct aq_drain_options){ 0 }, &b->drain) == 0);
 	AQ_REQUIRE(aq_order_new(cpus * AQ_WIRE_CLASSES, b->spool, &b->order) == 0);
 	for (uint32_t i = 0; i < cpus * AQ_WIRE_CLASSES; i++)
-		aq_order_expect(b->order, i, (uint32_t)first_position);
+		aq_order_expect(b->order, i, (uint32_t)options->first_position);
 	b->sink = (struct aq_order_sink){ .record = on_record, .jump = on_jump, .user = b };
 	return b;
+}
+
+static struct bench *bench_new(uint32_t cpus, uint64_t first_position, size_t spool)
+{
+	return bench_with(&(struct aq_synthetic_options){ .cpu_count = cpus, .fixed_parts = 2, .attr_parts = 2,
+							  .first_position = first_position }, spool);
 }
 
 static void bench_free(struct bench *b)
@@ -161,6 +170,32 @@ AQ_TEST(a_time_far_ahead_blocks_nothing)
 	produce(b, 0, 1, 60, 2, NULL);
 	pass(b, 100);
 	AQ_CHECK_EQ_U64(b->count, 2);
+	bench_free(b);
+}
+
+/* Through the end of a ring's part, of a slab and of the ring; with and without attributes. */
+AQ_TEST(durations_stay_with_their_records)
+{
+	struct bench *b = bench_with(&(struct aq_synthetic_options){ .cpu_count = 1, .fixed_parts = 2, .attr_parts = 2,
+								     .durations = true }, 1 << 22);
+
+	for (uint64_t i = 0; i < 9000; i++) {
+		struct aq_synthetic_attr attr = { .key = AQ_ATTR_PATH, .data = "x", .len = 1 };
+		struct aq_synthetic_event e = { .cls = 3, .fixed = { .time_ns = 10 + i, .event = 1, .args = { i } },
+						.duration_ns = i % 10 == 0 ? AQ_WIRE_DURATION_UNKNOWN : i * 1000003,
+						.attrs = &attr, .attr_count = i % 4 == 0 };
+
+		AQ_CHECK(aq_synthetic_produce(b->src, &e));
+		if (i % 6000 == 5999)
+			pass(b, 100000);
+	}
+	pass(b, 100000);
+	AQ_REQUIRE(b->count == 9000);
+	for (uint64_t i = 0; i < 9000; i++) {
+		AQ_CHECK_EQ_U64(b->seen[i].arg, i);
+		AQ_CHECK_EQ_U64(b->seen[i].duration_ns, i % 10 == 0 ? AQ_WIRE_DURATION_UNKNOWN : i * 1000003);
+		AQ_CHECK_EQ_INT(b->seen[i].has_attr, i % 4 == 0);
+	}
 	bench_free(b);
 }
 
