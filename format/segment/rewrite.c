@@ -40,6 +40,8 @@ static int add_to_digest(struct digest *d, struct aq_buf *scratch, const struct 
 	aq_buf_reset(scratch);
 	aq_buf_put_u64(scratch, ev->time_ns);
 	aq_buf_put_u64(scratch, ev->cgroup_id);
+	aq_buf_put_u64(scratch, ev->duration_ns);
+	aq_buf_put_u8(scratch, ev->has_duration);
 	aq_buf_put_u64(scratch, (uint64_t)ev->ret);
 	aq_buf_put_u32(scratch, ev->pid);
 	aq_buf_put_u32(scratch, ev->tid);
