@@ -16,7 +16,7 @@
 #include "format/segment/manifest.h"
 #include "format/segment/writer.h"
 
-enum { ALL = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_DECODE_VALUES | AQ_DECODE_ATTRS, CPUS = 4096, COPY_BYTES = 1 << 16 };
+enum { ALL = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_COL_DURATION | AQ_DECODE_VALUES | AQ_DECODE_ATTRS, CPUS = 4096, COPY_BYTES = 1 << 16 };
 
 /* Any number of events, whatever their order: the sum of their hashes. */
 struct digest {

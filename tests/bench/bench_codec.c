@@ -228,7 +228,7 @@ static double decode(struct aq_capture *c)
 	struct aq_err err;
 	double start = cpu_s();
 	for (uint32_t i = 0; i < aq_capture_info(c)->chunk_count; i++) {
-		if (aq_decode_chunk(c, i, AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_DECODE_VALUES | AQ_DECODE_ATTRS, &d, &err) < 0)
+		if (aq_decode_chunk(c, i, AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_COL_DURATION | AQ_DECODE_VALUES | AQ_DECODE_ATTRS, &d, &err) < 0)
 			die("decode", &err);
 		for (uint32_t k = 0; k < d->events; k++) {
 			aq_decoded_event(d, k, true, &ev);
