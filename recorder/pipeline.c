@@ -470,6 +470,17 @@ static uint64_t patience_ns(const struct aq_pipeline *p)
 	return p->vital_waiting > 0 ? VITAL_GATHER_US * 1000u / 2 : 100 * 1000000u;
 }
 
+static void raise_priority(int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+
+	/* all of this is a wish: without the right the drain thread runs as it is */
+	if (priority > 0 && pthread_setschedparam(pthread_self(), SCHED_RR, &param) == 0)
+		return;
+	if (priority >= 0)
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
+}
+
 static void *encode_main(void *arg)
 {
 	struct aq_pipeline *p = arg;
@@ -478,8 +489,8 @@ static void *encode_main(void *arg)
 	struct aq_err err = { 0 };
 	int r;
 
-	if (p->options.vital && p->options.priority >= 0)
-		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), -20); /* a wish */
+	if (p->options.vital) /* what it waits for, class 0 waits for */
+		raise_priority(p->options.priority);
 	if (p->options.on_encode_thread != NULL)
 		p->options.on_encode_thread();
 	r = set_ledger(p, clock_ns(CLOCK_BOOTTIME), clock_ns(CLOCK_REALTIME), &err);
@@ -510,17 +521,6 @@ static void *encode_main(void *arg)
 	report(p, true);
 	p->encode_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
-}
-
-static void raise_priority(int priority)
-{
-	struct sched_param param = { .sched_priority = priority };
-
-	/* all of this is a wish: without the right the drain thread runs as it is */
-	if (priority > 0 && pthread_setschedparam(pthread_self(), SCHED_RR, &param) == 0)
-		return;
-	if (priority >= 0)
-		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
 }
 
 static void *drain_main(void *arg)

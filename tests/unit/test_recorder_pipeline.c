@@ -89,7 +89,7 @@ int aq_capture_writer_commit(struct aq_capture_writer *w, struct aq_err *err)
 
 int aq_capture_writer_resume(struct aq_capture_writer *w, struct aq_err *err)
 {
-	if (++w->resumes <= w->room_after)
+	if (__atomic_add_fetch(&w->resumes, 1, __ATOMIC_RELEASE) <= w->room_after)
 		return aq_err_set(err, -ENOSPC, "'x': no space left on device");
 	w->failed = false;
 	w->fail_at = 0;
@@ -113,6 +113,8 @@ struct producer {
 	uint32_t cpu;
 	uint64_t events, pause_every, stored, left_out;
 	bool attrs;
+	const uint64_t *resumes; /* of the writer; NULL: not waited for */
+	uint64_t resumes_wanted;
 };
 
 static _Atomic uint64_t test_clock = 1000;
@@ -145,6 +147,9 @@ static void *produce(void *arg)
 		p->stored += aq_synthetic_produce(p->src, &e);
 		if (i % 64 == 0)
 			aq_synthetic_set_now(p->src, now);
+		if (p->resumes != NULL && i == p->events * 9 / 10) /* a slow machine must not end before it was tried again */
+			for (unsigned k = 0; k < 10000 && __atomic_load_n(p->resumes, __ATOMIC_ACQUIRE) < p->resumes_wanted; k++)
+				usleep(1000);
 		if (p->pause_every != 0 && i % p->pause_every == 0)
 			usleep(100);
 	}
@@ -196,6 +201,10 @@ static void record(struct run *run, uint64_t events, uint64_t pause_every, uint3
 	for (uint32_t i = 0; i < CPUS; i++) {
 		producers[i] = (struct producer){ .src = src, .cpu = i, .events = events, .pause_every = pause_every,
 						  .attrs = attrs };
+		if (run->writer->room_after > 0 && run->writer->room_after != UINT64_MAX) {
+			producers[i].resumes = &run->writer->resumes;
+			producers[i].resumes_wanted = run->writer->room_after + 1;
+		}
 		AQ_REQUIRE(pthread_create(&threads[i], NULL, produce, &producers[i]) == 0);
 	}
 	for (uint32_t i = 0; i < CPUS; i++) {
