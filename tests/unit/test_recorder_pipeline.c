@@ -148,7 +148,7 @@ static void *produce(void *arg)
 		if (i % 64 == 0)
 			aq_synthetic_set_now(p->src, now);
 		if (p->resumes != NULL && i == p->events * 9 / 10) /* a slow machine must not end before it was tried again */
-			for (unsigned k = 0; k < 10000 && __atomic_load_n(p->resumes, __ATOMIC_ACQUIRE) < p->resumes_wanted; k++)
+			for (unsigned t = 0; t < 10000 && __atomic_load_n(p->resumes, __ATOMIC_ACQUIRE) < p->resumes_wanted; t++)
 				usleep(1000);
 		if (p->pause_every != 0 && i % p->pause_every == 0)
 			usleep(100);
