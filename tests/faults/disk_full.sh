@@ -4,7 +4,7 @@
 # whole. Then one whose disk stays full. On tmpfs, and on ext4 in a file where such can be mounted. Needs root and BPF.
 set -u
 aquilad=$AQ_BIN/aquilad aquila=$AQ_BIN/aquila
-failures=0 mounted=""
+failures=0 mounted="" recorder=""
 
 fail() {
 	echo "FAILED: $kind: $*" >&2
@@ -15,7 +15,17 @@ unmount() {
 	[ -z "$mounted" ] || umount "$mounted"
 	mounted=""
 }
-trap unmount EXIT
+# an interrupted run leaves neither a recorder nor its workload behind
+end() {
+	touch stop
+	if [ -n "$recorder" ]; then
+		kill "$recorder" 2>/dev/null
+		wait "$recorder"
+	fi
+	unmount
+}
+trap end EXIT
+trap 'exit 1' HUP INT TERM PIPE
 
 mount_small() { # tmpfs or ext4, 6 MB, on ./disk
 	mkdir -p disk
@@ -29,10 +39,10 @@ mount_small() { # tmpfs or ext4, 6 MB, on ./disk
 	mounted=disk
 }
 
-fill() { # leaves about 100 kB
+fill() { # leaves about so many kB
 	local free
 	free=$(df -k --output=avail disk | tail -n 1)
-	dd if=/dev/zero of=disk/filler bs=1k count=$((free - 100)) status=none
+	dd if=/dev/zero of=disk/filler bs=1k count=$((free - $1)) status=none
 }
 
 workload='i=0; while [ ! -e stop ]; do i=$((i + 1)); ls -l /usr/bin /etc >/dev/null; done'
@@ -63,7 +73,7 @@ for kind in tmpfs ext4; do
 		[ "$(stat -c %s disk/x.aquila/segment-000001.aqs 2>/dev/null || echo 0)" -lt 50000 ] || break
 		sleep 0.1
 	done
-	fill
+	fill 100
 	wait_for "could not write"
 	sleep 0.5
 	kill -0 $recorder || fail "the recorder ended"
@@ -73,6 +83,7 @@ for kind in tmpfs ext4; do
 	touch stop
 	wait $recorder
 	status=$?
+	recorder=""
 	[ $status = 3 ] || fail "status $status, not 3: $(cat err.txt)"
 	grep -q '^ledger balances: yes' err.txt || fail "the ledger: $(cat err.txt)"
 	grep -q 'of the lost, [1-9][0-9]* could not be written' err.txt || fail "nothing was counted: $(cat err.txt)"
@@ -82,7 +93,7 @@ for kind in tmpfs ext4; do
 	[ "$(awk '{ print $3 }' disk.txt)" = "$lost" ] || fail "losses: $(cat disk.txt), the summary: $lost"
 	ls disk/x.aquila/segment-000002.aqs >/dev/null || fail "no new segment was begun"
 	rm -rf disk/x.aquila
-	fill
+	fill 8 # less than the state of the host alone takes
 	rm -f stop
 	# no room for even a beginning, or none after it
 	"$aquilad" -o disk/x.aquila --flush-interval 200ms --no-progress --duration 1 2>err.txt
