@@ -27,8 +27,9 @@ done
 # every encoding, stream and ABI that the format has comes out the same, durations too
 for capture in "$AQ_SRC"/tests/corpus/frozen/*.aquila; do
 	rm -rf new.aquila
-	"$aquila" salvage "$capture" -o new.aquila >out 2>err
-	[ $? -eq 0 ] || [ $? -eq 3 ] || fail "salvage of $capture: $(cat err)"
+	status=0
+	"$aquila" salvage "$capture" -o new.aquila >out 2>err || status=$?
+	[ $status -eq 0 ] || [ $status -eq 3 ] || fail "salvage of $capture: status $status, $(cat err)"
 	cmp -s <(rows "$capture") <(rows new.aquila) || fail "salvage of $capture has other rows"
 done
 rm -rf new.aquila
