@@ -264,6 +264,11 @@ static void put_stream(struct payload *p, enum aq_stream stream, enum aq_encodin
 		       uint32_t values, bool compress)
 {
 	struct aq_buf *c = &p->b->column, *dir = &p->b->directory;
+	if (p->failed || c->failed) { /* what it holds is not what was meant */
+		p->failed = true;
+		aq_buf_reset(c);
+		return;
+	}
 	bool own = c->len >= OWN_FRAME_BYTES || !compress;
 	aq_buf_put_u8(dir, (uint8_t)stream);
 	aq_buf_put_u8(dir, (uint8_t)encoding);
@@ -585,7 +590,8 @@ int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_diction
 		if (type_count > 256)
 			index[b->count + i] = (uint8_t)(b->values[i] >> 8);
 	}
-	b->column.len += (size_t)b->count * (type_count > 256 ? 2 : 1);
+	if (index)
+		b->column.len += (size_t)b->count * (type_count > 256 ? 2 : 1);
 	put_stream(&p, AQ_STREAM_TYPES, AQ_ENC_BYTES, 0, 0, b->count, true);
 	put_threads(&p);
 	put_times(&p, ret_zone->min_ns);
