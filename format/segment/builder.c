@@ -8,8 +8,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "format/segment/time_size.h"
+
 enum {
-	OWN_FRAME_BYTES = 4096,
+	OWN_FRAME_BYTES = 2048,
 	TYPES_MAX = AQ_EVENT_ID_MAX,
 	THREAD_SLOTS = 1 << 18,
 	NUMBERS_MAX = 256 << 20,
@@ -341,42 +343,53 @@ static void put_threads(struct payload *p)
 	put_stream(p, AQ_STREAM_THREADS, AQ_ENC_BYTES, 0, 0, b->thread_count, true);
 }
 
-static void put_times(struct payload *p, uint64_t min_ns)
+/*
+ * Times since the thread's previous event: sizes by type, as a call takes about as long as the same call did before, and
+ * the bits that they leave open in order. values holds indices of types.
+ */
+static void put_times(struct payload *p, uint64_t min_ns, const uint32_t *start, uint32_t type_count)
 {
 	struct aq_chunk_builder *b = p->b;
+	uint32_t next[TYPES_MAX];
 	aq_buf_reset(&b->bits);
-	uint8_t *classes = aq_buf_reserve(&b->column, b->count);
+	aq_buf_reset(&b->columns);
+	uint8_t *sizes = aq_buf_reserve(&b->columns, b->count);
 	uint8_t *to = aq_buf_reserve(&b->bits, (size_t)b->count * 8 + 16);
-	if (!classes || !to) {
+	if (!sizes || !to) {
 		p->failed = true;
 		return;
 	}
+	memcpy(next, start, sizeof(next[0]) * type_count);
 	unsigned __int128 hold = 0;
 	unsigned held = 0;
 	for (uint32_t t = 0, i = 0; t < b->thread_count; t++) {
 		uint64_t previous = min_ns;
 		for (uint32_t end = i + b->threads[t].events; i < end; i++) {
-			uint64_t delta = (b->times[i] - previous) >> b->time_unit;
-			unsigned cls = delta ? 64u - (unsigned)__builtin_clzll(delta) : 0;
+			uint64_t distance = (b->times[i] - previous) >> b->time_unit;
+			unsigned size = aq_time_size(distance), open = aq_time_size_open(size);
 			previous = b->times[i];
-			classes[i] = (uint8_t)cls;
-			if (cls < 2)
+			sizes[next[b->values[i]]++] = (uint8_t)size;
+			if (!open)
 				continue;
-			hold |= (unsigned __int128)(delta & ((1ull << (cls - 1)) - 1)) << held;
-			held += cls - 1;
-			while (held >= 8) {
+			hold |= (unsigned __int128)(open < 64 ? distance & ((1ull << open) - 1) : distance) << held;
+			for (held += open; held >= 8; held -= 8) {
 				*to++ = (uint8_t)hold;
 				hold >>= 8;
-				held -= 8;
 			}
 		}
 	}
 	if (held)
 		*to++ = (uint8_t)hold;
-	b->column.len += b->count;
-	put_stream(p, AQ_STREAM_TIME_CLASS, AQ_ENC_BYTES, 0, (uint8_t)b->time_unit, b->count, true);
+	for (uint32_t first = 0, t = 1; t <= type_count; t++) { /* rare types share a stream */
+		uint32_t n = start[t] - start[first];
+		if (t < type_count && n < OWN_FRAME_BYTES && start[t + 1] - start[t] < OWN_FRAME_BYTES)
+			continue;
+		aq_buf_put(&b->column, sizes + start[first], n);
+		put_stream(p, AQ_STREAM_TIME_SIZE, AQ_ENC_BYTES, (uint16_t)first, 0, n, true);
+		first = t;
+	}
 	aq_buf_put(&b->column, b->bits.data, (size_t)(to - b->bits.data));
-	put_stream(p, AQ_STREAM_TIME_BITS, AQ_ENC_BYTES, 0, 0, b->count, false);
+	put_stream(p, AQ_STREAM_TIME_OPEN, AQ_ENC_BYTES, 0, (uint8_t)b->time_unit, b->count, false);
 }
 
 /* Where some event has a duration. */
@@ -594,7 +607,7 @@ int aq_chunk_builder_payload(struct aq_chunk_builder *b, const struct aq_diction
 		b->column.len += (size_t)b->count * (type_count > 256 ? 2 : 1);
 	put_stream(&p, AQ_STREAM_TYPES, AQ_ENC_BYTES, 0, 0, b->count, true);
 	put_threads(&p);
-	put_times(&p, ret_zone->min_ns);
+	put_times(&p, ret_zone->min_ns, start, type_count);
 	encode_column(&p, AQ_STREAM_CPU, 0, 0, b->cpus, b->count);
 	encode_column(&p, AQ_STREAM_FLAGS, 0, 0, b->flags, b->count);
 	if (b->has_durations)

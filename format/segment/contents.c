@@ -401,7 +401,7 @@ static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_b
 		snprintf(why, 128, "the segment's header is cut");
 		return -EBADMSG;
 	}
-	if (version > AQ_FORMAT_VERSION || (incompatible & ~(uint32_t)AQ_INCOMPATIBLE_SEALED)) {
+	if (version > AQ_FORMAT_VERSION || (incompatible & ~(uint32_t)AQ_INCOMPATIBLE_KNOWN)) {
 		snprintf(why, 128, "written by a newer version (format %u, features 0x%x)", version, incompatible);
 		return -EPROTONOSUPPORT;
 	}

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "format/segment/capture.h"
+#include "format/segment/time_size.h"
 
 enum { HEAD_BYTES = 8192 }; /* read first of a payload of which only some streams are wanted */
 
@@ -352,47 +353,128 @@ static int decode_threads(struct payload *p, struct aq_decoded *d, uint32_t **re
 	return at == d->events ? 0 : bad(p, "the threads do not cover all events");
 }
 
-static int decode_times(struct payload *p, struct aq_decoded *d, const uint32_t *runs, uint64_t min_ns, uint64_t max_ns)
+/* Where the distances of times lie, as they are written now or as they were first. */
+struct distances {
+	const uint8_t *bits, *end; /* what sizes or classes leave open */
+	unsigned __int128 hold;
+	unsigned held;
+};
+
+/* The next n bits, at most 64; false when there are not as many. */
+static inline bool take_bits(struct distances *o, unsigned n, uint64_t *ret_bits)
 {
-	const struct aq_stream_entry *e = find(p, AQ_STREAM_TIME_CLASS), *b = find(p, AQ_STREAM_TIME_BITS);
-	const uint8_t *classes, *bits;
-	if (!e || !b || e->bytes != d->events || e->sub > AQ_TIME_UNIT_MAX)
+	for (; o->held < n; o->held += 8) {
+		if (o->bits == o->end)
+			return false;
+		o->hold |= (unsigned __int128)*o->bits++ << o->held;
+	}
+	*ret_bits = n < 64 ? (uint64_t)o->hold & ((1ull << n) - 1) : (uint64_t)o->hold;
+	o->hold >>= n;
+	o->held -= n;
+	return true;
+}
+
+static int open_bits(struct payload *p, const struct aq_stream_entry *e, struct distances *ret)
+{
+	int r = stream_bytes(p, e, &ret->bits);
+	ret->end = r < 0 ? NULL : ret->bits + e->bytes;
+	ret->hold = ret->held = 0;
+	return r;
+}
+
+/* The entry that says in which units times are: of the streams written now, or of those written first; NULL: neither. */
+static const struct aq_stream_entry *times_entry(const struct payload *p)
+{
+	const struct aq_stream_entry *e = find(p, AQ_STREAM_TIME_OPEN);
+	return e ? e : find(p, AQ_STREAM_TIME_CLASS);
+}
+
+/* One class per event, in order. */
+static int distances_of_classes(struct payload *p, const struct aq_stream_entry *e, struct aq_decoded *d)
+{
+	const struct aq_stream_entry *b = find(p, AQ_STREAM_TIME_BITS);
+	struct distances o;
+	const uint8_t *classes;
+	if (!b || e->bytes != d->events)
 		return bad(p, "there is no stream of times");
-	unsigned unit = e->sub;
 	int r = stream_bytes(p, e, &classes);
-	r = r < 0 ? r : stream_bytes(p, b, &bits);
+	r = r < 0 ? r : open_bits(p, b, &o);
 	if (r < 0)
 		return r;
-	const uint8_t *end = bits + b->bytes;
-	unsigned __int128 hold = 0;
-	unsigned held = 0;
-	uint32_t i = 0;
-	for (uint32_t t = 0; t < d->thread_count; t++) {
+	for (uint32_t i = 0; i < d->events; i++) {
+		unsigned cls = classes[i];
+		uint64_t open = 0;
+		if (cls > 64)
+			return bad(p, "a time is senseless");
+		if (cls >= 2 && !take_bits(&o, cls - 1, &open))
+			return bad(p, "the stream of times is cut");
+		d->time_ns[i] = cls < 2 ? cls : 1ull << (cls - 1) | open;
+	}
+	return 0;
+}
+
+/* Where the sizes of each type begin: a stream has those of its type and of all before the next stream's. */
+static int find_sizes(struct payload *p, const struct aq_decoded *d, const uint8_t **at)
+{
+	uint32_t *left = calloc(d->type_count + 1u, sizeof(*left)); /* events of each type */
+	uint32_t next = 0;
+	int r = left ? 0 : -ENOMEM;
+	for (uint32_t i = 0; r == 0 && i < d->events; i++)
+		left[d->type[i]]++;
+	for (uint32_t i = 0; r == 0 && i < p->stream_count; i++) {
+		const struct aq_stream_entry *e = &p->streams[i];
+		const uint8_t *data;
+		if (e->stream != AQ_STREAM_TIME_SIZE)
+			continue;
+		r = e->type == next ? stream_bytes(p, e, &data) : bad(p, "the streams of times are not in order");
+		uint32_t bytes = e->bytes;
+		for (; r == 0 && bytes && next < d->type_count && left[next] <= bytes; next++) {
+			at[next] = data;
+			data += left[next];
+			bytes -= left[next];
+		}
+		if (r == 0 && bytes)
+			r = bad(p, "a stream has another number of values than its types");
+	}
+	free(left);
+	return r < 0 || next == d->type_count ? r : bad(p, "there is no stream of times");
+}
+
+/* One size per event, by type. */
+static int distances_of_sizes(struct payload *p, const struct aq_stream_entry *b, struct aq_decoded *d)
+{
+	const uint8_t **at = calloc(d->type_count + 1u, sizeof(*at));
+	struct distances o;
+	int r = at ? open_bits(p, b, &o) : -ENOMEM;
+	r = r < 0 ? r : find_sizes(p, d, at);
+	for (uint32_t i = 0; r == 0 && i < d->events; i++) {
+		unsigned size = *at[d->type[i]]++, n = aq_time_size_open(size);
+		uint64_t open = 0;
+		if (n && !take_bits(&o, n, &open))
+			r = bad(p, "the stream of times is cut");
+		d->time_ns[i] = aq_time_of_size(size, open);
+	}
+	free(at);
+	return r;
+}
+
+static int decode_times(struct payload *p, struct aq_decoded *d, const uint32_t *runs, uint64_t min_ns, uint64_t max_ns)
+{
+	const struct aq_stream_entry *e = times_entry(p);
+	if (!e || e->sub > AQ_TIME_UNIT_MAX)
+		return bad(p, "there is no stream of times");
+	unsigned unit = e->sub;
+	int r = e->stream == AQ_STREAM_TIME_OPEN ? distances_of_sizes(p, e, d) : distances_of_classes(p, e, d);
+	for (uint32_t t = 0, i = 0; r == 0 && t < d->thread_count; t++) {
 		uint64_t time = min_ns;
-		for (uint32_t k = 0; k < runs[t]; k++, i++) {
-			unsigned cls = classes[i];
-			uint64_t delta = cls;
-			if (cls > 64)
-				return bad(p, "a time is senseless");
-			if (cls >= 2) {
-				while (held < cls - 1) {
-					if (bits == end)
-						return bad(p, "the stream of times is cut");
-					hold |= (unsigned __int128)*bits++ << held;
-					held += 8;
-				}
-				uint64_t mask = (1ull << (cls - 1)) - 1;
-				delta = (1ull << (cls - 1)) | ((uint64_t)hold & mask);
-				hold >>= cls - 1;
-				held -= cls - 1;
-			}
-			if (delta > (max_ns - time) >> unit)
+		for (uint32_t end = i + runs[t]; i < end; i++) {
+			if (d->time_ns[i] > (max_ns - time) >> unit)
 				return bad(p, "a time lies outside of the chunk");
-			time += delta << unit;
+			time += d->time_ns[i] << unit;
 			d->time_ns[i] = time;
 		}
 	}
-	return 0;
+	return r;
 }
 
 /* Durations, where the chunk has any: 1 + ns in d->duration. Times are decoded. */
@@ -408,7 +490,7 @@ static int decode_durations(struct payload *p, struct aq_decoded *d, const uint3
 	r = r < 0 ? r : stream_bytes(p, b, &bits);
 	if (r < 0)
 		return r;
-	unsigned unit = find(p, AQ_STREAM_TIME_CLASS)->sub;
+	unsigned unit = times_entry(p)->sub;
 	uint64_t *values = d->duration = malloc((size_t)d->events * sizeof(*values));
 	if (!values)
 		return -ENOMEM;

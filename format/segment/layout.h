@@ -66,7 +66,11 @@ void aq_chain_put(uint8_t *header, const uint8_t value[AQ_CHAIN_BYTES]);
 /* False when magic or checksum are wrong. offset is left to the caller. */
 bool aq_block_header_read(const uint8_t *header, struct aq_block *ret_block);
 
-enum aq_incompatible { AQ_INCOMPATIBLE_SEALED = 1 << 0 }; /* blocks are encrypted, facts are in a block of their own */
+enum aq_incompatible {
+	AQ_INCOMPATIBLE_SEALED = 1 << 0,     /* blocks are encrypted, facts are in a block of their own */
+	AQ_INCOMPATIBLE_TIME_SIZES = 1 << 1, /* times are in streams 12 and 13 */
+	AQ_INCOMPATIBLE_KNOWN = AQ_INCOMPATIBLE_SEALED | AQ_INCOMPATIBLE_TIME_SIZES,
+};
 enum {
 	AQ_SEGMENTF_POINTERS = 1 << 0,
 	AQ_SEGMENTF_RETENTION = 1 << 1, /* the recorder removes old segments: that they are gone is no damage */
@@ -94,7 +98,7 @@ enum { /* no texts */
 enum aq_stream {
 	AQ_STREAM_THREADS = 1,    /* table of thread contexts with run lengths */
 	AQ_STREAM_TYPES = 2,      /* index into the chunk's type table, per event */
-	AQ_STREAM_TIME_CLASS = 3, /* bits of the time since the thread's previous event; sub: log2 of its unit in ns */
+	AQ_STREAM_TIME_CLASS = 3, /* times as they were written first: bits of the time since the thread's previous event; sub: log2 of its unit in ns */
 	AQ_STREAM_TIME_BITS = 4,  /* those bits below the leading one, packed */
 	AQ_STREAM_CPU = 5,
 	AQ_STREAM_FLAGS = 6,
@@ -103,6 +107,8 @@ enum aq_stream {
 	AQ_STREAM_NR = 9,         /* raw number, for the type "unknown" */
 	AQ_STREAM_DURATION_CLASS = 10, /* how long a call took: size and kind, per event; absent when no event has one */
 	AQ_STREAM_DURATION_BITS = 11,  /* what the class leaves open, packed */
+	AQ_STREAM_TIME_SIZE = 12, /* per type: size of the time since the thread's previous event */
+	AQ_STREAM_TIME_OPEN = 13, /* what the size leaves open, packed; sub: log2 of the unit of times in ns */
 	AQ_STREAM_ATTR_ID = 16,   /* per type and key: dictionary id + 1, 0 for none */
 	AQ_STREAM_ATTR_EXTRA = 17 /* per type and key: flags and true lengths where there are any */
 };

@@ -287,7 +287,7 @@ static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
 	begin_block(b);
 	aq_buf_put_u32(b, AQ_FORMAT_VERSION);
 	aq_buf_put_u32(b, 0); /* compatible features */
-	aq_buf_put_u32(b, w->seal ? AQ_INCOMPATIBLE_SEALED : 0);
+	aq_buf_put_u32(b, AQ_INCOMPATIBLE_TIME_SIZES | (w->seal ? (uint32_t)AQ_INCOMPATIBLE_SEALED : 0u));
 	aq_buf_put_u32(b, w->seal ? open_flags : flags);
 	aq_buf_put(b, m->capture_id, sizeof(m->capture_id));
 	aq_buf_put_u64(b, w->segment_number);

@@ -28,7 +28,7 @@ K_SEGMENT, K_DICTIONARY, K_CHUNK, K_ATTRIBUTES, K_LEDGER, K_FOOTER, K_SIGNATURE 
 F_REQUIRED, F_HAS_ATTRIBUTES, F_EARLY = 1, 2, 16
 FACT_CHAIN, FACT_RECORDING = 16, 32
 S_THREADS, S_TYPES, S_TIME_CLASS, S_TIME_BITS, S_CPU, S_FLAGS, S_RESULT, S_ARGUMENT, S_RAW = range(1, 10)
-S_DURATION_CLASS, S_DURATION_BITS = 10, 11
+S_DURATION_CLASS, S_DURATION_BITS, S_TIME_SIZE, S_TIME_OPEN = 10, 11, 12, 13
 S_IDS, S_EXCEPTIONS = 16, 17
 E_DEGRADED, E_RAW_NUMBER = 1, 2
 UNKNOWN_COUNT = M64
@@ -167,7 +167,7 @@ def read_header(payload):
     version, _compatible, incompatible, flags = b.numbers("4I")
     if version == 0:
         raise Bad("version 0")
-    if version != 1 or incompatible:
+    if version != 1 or incompatible & ~2:
         raise Refused("version %d, features %d" % (version, incompatible))
     h = {"flags": flags, "id": b.take(16), "number": b.number(8)}
     h["clocks"] = b.numbers("QQ")
@@ -343,33 +343,71 @@ class Chunk:
             raise Bad("threads and events do not add up")
         return out
 
-    def times(self, threads, classes, bits, unit):
-        out, at = [], 0
+    @staticmethod
+    def by_class(classes, bits):
+        """Distances as they were written first."""
+        at = 0
+        for c in classes:
+            if c > 64:
+                raise Bad("a time class")
+            delta = c
+            if c > 1:
+                word = int.from_bytes(bits[at >> 3:(at >> 3) + 9], "little") >> (at & 7)
+                delta = 1 << (c - 1) | word & (1 << (c - 1)) - 1
+                at += c - 1
+            yield delta
+        if (at + 7) // 8 > len(bits):
+            raise Bad("time bits")
+
+    @staticmethod
+    def by_size(types, kinds, streams, bits):
+        """Distances as they are written now: sizes by type, and the bits that they leave open. streams: (type, sizes)."""
+        count, sizes, kind = [0] * kinds, [], 0
+        for t in types:
+            count[t] += 1
+        for first, data in streams:
+            at = 0
+            if first != kind:
+                raise Bad("order of sizes")
+            while at < len(data) and kind < kinds:
+                sizes.append(iter(data[at:at + count[kind]]))
+                at, kind = at + count[kind], kind + 1
+            if at != len(data):
+                raise Bad("number of sizes")
+        if kind != kinds:
+            raise Bad("number of sizes")
+        at = 0
+        for t in types:
+            size = next(sizes[t])
+            if size < 16:
+                yield size
+                continue
+            n = 64 if size == 255 else size // 8 - 1
+            word = int.from_bytes(bits[at >> 3:(at >> 3) + 9], "little") >> (at & 7) & (1 << n) - 1
+            at += n
+            yield word if size == 255 else (8 + size % 8) << n | word
+        if (at + 7) // 8 > len(bits):
+            raise Bad("bits of sizes")
+
+    def times(self, threads, distances, unit):
+        out, distances = [], iter(distances)
         first, last = self.zone["times"]
         for _, _, _, _, count in threads:
             time = first
             for _ in range(count):
-                c = classes[len(out)]
-                if c > 64:
-                    raise Bad("a time class")
-                delta = c
-                if c > 1:
-                    word = int.from_bytes(bits[at >> 3:(at >> 3) + 9], "little") >> (at & 7)
-                    delta = 1 << (c - 1) | word & (1 << (c - 1)) - 1
-                    at += c - 1
-                time += delta << unit
+                time += next(distances) << unit
                 if time > last:
                     raise Bad("a time outside of the chunk")
                 out.append(time)
-        if (at + 7) // 8 > len(bits):
-            raise Bad("time bits")
+        if next(distances, None) is not None:
+            raise Bad("a time of no event")
         return out
 
-    def durations(self, threads, times, whole):
+    def durations(self, threads, times, whole, unit):
         """One for each event, None where it is not known."""
         if S_DURATION_CLASS not in whole and S_DURATION_BITS not in whole:
             return [None] * len(times)
-        classes, bits, unit = whole[S_DURATION_CLASS][1], whole[S_DURATION_BITS][1], whole[S_TIME_CLASS][3]
+        classes, bits = whole[S_DURATION_CLASS][1], whole[S_DURATION_BITS][1]
         if len(classes) != len(times) or any(whole[s][2] != len(times) for s in (S_DURATION_CLASS, S_DURATION_BITS)):
             raise Bad("number of durations")
         bits, held, out = int.from_bytes(bits, "little"), 8 * len(bits), []
@@ -398,11 +436,14 @@ class Chunk:
     def decode(self):
         n, table = self.zone["events"], self.zone["table"]
         streams = self.frames.spread()
-        whole = {}
-        for s, e, _, index, data, count in streams:
-            if s < S_RESULT or s in (S_DURATION_CLASS, S_DURATION_BITS):
+        whole, sizes = {}, []
+        for s, e, kind, index, data, count in streams:
+            if s < S_RESULT or s in (S_DURATION_CLASS, S_DURATION_BITS, S_TIME_OPEN):
                 whole.setdefault(s, (e, data, count, index))
-        if whole[S_TIME_CLASS][3] > 32:
+            if s == S_TIME_SIZE:
+                sizes.append((kind, data))
+        unit = whole[S_TIME_OPEN if S_TIME_OPEN in whole else S_TIME_CLASS][3]
+        if unit > 32:
             raise Bad("unit of times")
         threads = self.threads(whole[S_THREADS][1], n)
         if len(threads) != whole[S_THREADS][2] or whole[S_CPU][2] != n or whole[S_FLAGS][2] != n:
@@ -412,12 +453,18 @@ class Chunk:
             if len(types) != 2 * n:
                 raise Bad("types")
             types = [low | high << 8 for low, high in zip(types[:n], types[n:])]
-        if len(types) != n or len(whole[S_TIME_CLASS][1]) != n or max(types) >= len(table):
+        if len(types) != n or max(types) >= len(table):
             raise Bad("types")
-        times = self.times(threads, whole[S_TIME_CLASS][1], whole[S_TIME_BITS][1], whole[S_TIME_CLASS][3])
+        if S_TIME_OPEN in whole:
+            distances = self.by_size(types, len(table), sizes, whole[S_TIME_OPEN][1])
+        elif len(whole[S_TIME_CLASS][1]) == n:
+            distances = self.by_class(whole[S_TIME_CLASS][1], whole[S_TIME_BITS][1])
+        else:
+            raise Bad("times")
+        times = self.times(threads, distances, unit)
         cpus = decode_values(whole[S_CPU][0], whole[S_CPU][1], n)
         flags = decode_values(whole[S_FLAGS][0], whole[S_FLAGS][1], n)
-        durations = self.durations(threads, times, whole)
+        durations = self.durations(threads, times, whole, unit)
         events, i = [], 0
         self.by_type = [[] for _ in table]
         for pid, tid, cgroup, abi, count in threads:
