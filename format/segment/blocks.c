@@ -130,6 +130,20 @@ static uint64_t find_block(const struct aq_segment *s, uint64_t offset)
 	return s->bytes;
 }
 
+/* From there on the file holds zeros: room that was made for blocks that did not come, or what a power failure left. */
+static bool ends_in_zeros(const struct aq_segment *s, uint64_t offset)
+{
+	uint8_t *step = malloc(SCAN_STEP);
+	bool zeros = step;
+	while (zeros && offset < s->bytes) {
+		size_t n = s->bytes - offset < SCAN_STEP ? (size_t)(s->bytes - offset) : SCAN_STEP;
+		zeros = aq_segment_read(s, step, n, offset) == 0 && step[0] == 0 && memcmp(step, step + 1, n - 1) == 0;
+		offset += n;
+	}
+	free(step);
+	return zeros;
+}
+
 /* The 16 bytes behind the footer. */
 static bool is_trailer(const struct aq_segment *s, uint64_t offset, uint64_t footer_offset)
 {
@@ -148,6 +162,8 @@ int aq_segment_walk(const struct aq_segment *s, int (*take)(void *user, const st
 	while (offset < s->bytes && s->bytes - offset >= AQ_BLOCK_HEADER_BYTES) {
 		struct aq_block block;
 		if (!aq_block_at(s, offset, &block)) {
+			if (footer == UINT64_MAX && ends_in_zeros(s, offset))
+				return 0;
 			uint64_t next = find_block(s, offset + 8);
 			snprintf(text, sizeof(text), "no block starts here; %llu bytes skipped", (unsigned long long)(next - offset));
 			damage(user, offset, next - offset, text);
@@ -173,7 +189,7 @@ int aq_segment_walk(const struct aq_segment *s, int (*take)(void *user, const st
 			footer = block.kind == AQ_BLOCK_FOOTER ? offset : UINT64_MAX;
 		offset += AQ_BLOCK_HEADER_BYTES + ((block.payload_bytes + 7) & ~7ull);
 	}
-	if (offset < s->bytes && !is_trailer(s, offset, footer))
+	if (offset < s->bytes && !is_trailer(s, offset, footer) && (footer != UINT64_MAX || !ends_in_zeros(s, offset)))
 		damage(user, offset, s->bytes - offset,
 		       footer == UINT64_MAX ? "the file ends within a block's header" : "the trailer is damaged");
 	else if (offset >= s->bytes && footer != UINT64_MAX)

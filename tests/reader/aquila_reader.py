@@ -130,6 +130,8 @@ class Segment:
         while at < end:
             size = self.block_at(at, end)
             if size == 0:
+                if not any(self.data[at:end]) and not (self.blocks and self.blocks[-1].kind == K_FOOTER):
+                    break  # the end, as if the file ended here
                 start = at
                 at += 8
                 while at < end and not self.header_at(at, end):
