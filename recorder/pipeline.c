@@ -25,7 +25,7 @@ enum {
 	VITAL_WAITING = 1024,      /* class 0 events that wait to be committed, at most */
 	VITAL_LOOK_RECORDS = 32,   /* others that may go by between two looks at the clock */
 	VITAL_LOOK_US = 500,       /* between two looks for class 0 while others are worked off */
-	VITAL_GATHER_US = 1000,    /* how old the first may become while others are waited for */
+	VITAL_GATHER_US = 200,     /* how old the first may become while others are waited for */
 	RETRIES_DOUBLED = 3,       /* times that the wait after a write error doubles */
 };
 

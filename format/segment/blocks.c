@@ -133,25 +133,24 @@ static uint64_t find_block(const struct aq_segment *s, uint64_t offset)
 /* From there on the file holds zeros: room that was made for blocks that did not come, or what a power failure left. */
 static bool ends_in_zeros(const struct aq_segment *s, uint64_t offset)
 {
-	uint8_t *step = malloc(SCAN_STEP);
-	bool zeros = step;
+	uint8_t step[4096];
+	bool zeros = true;
 	while (zeros && offset < s->bytes) {
-		size_t n = s->bytes - offset < SCAN_STEP ? (size_t)(s->bytes - offset) : SCAN_STEP;
+		size_t n = s->bytes - offset < sizeof(step) ? (size_t)(s->bytes - offset) : sizeof(step);
 		zeros = aq_segment_read(s, step, n, offset) == 0 && step[0] == 0 && memcmp(step, step + 1, n - 1) == 0;
 		offset += n;
 	}
-	free(step);
 	return zeros;
 }
 
-/* The 16 bytes behind the footer. */
+/* The 16 bytes behind the footer, and nothing after them but room that could not be cut off. */
 static bool is_trailer(const struct aq_segment *s, uint64_t offset, uint64_t footer_offset)
 {
 	uint8_t bytes[AQ_TRAILER_BYTES];
-	if (s->bytes - offset != AQ_TRAILER_BYTES || aq_segment_read(s, bytes, sizeof(bytes), offset) < 0)
+	if (s->bytes - offset < AQ_TRAILER_BYTES || aq_segment_read(s, bytes, sizeof(bytes), offset) < 0)
 		return false;
 	struct aq_bytes r = aq_bytes_of(bytes, sizeof(bytes));
-	return aq_bytes_u64(&r) == footer_offset && aq_bytes_u64(&r) == AQ_TRAILER_MAGIC;
+	return aq_bytes_u64(&r) == footer_offset && aq_bytes_u64(&r) == AQ_TRAILER_MAGIC && ends_in_zeros(s, offset + AQ_TRAILER_BYTES);
 }
 
 int aq_segment_walk(const struct aq_segment *s, int (*take)(void *user, const struct aq_block *block),
@@ -162,7 +161,7 @@ int aq_segment_walk(const struct aq_segment *s, int (*take)(void *user, const st
 	while (offset < s->bytes && s->bytes - offset >= AQ_BLOCK_HEADER_BYTES) {
 		struct aq_block block;
 		if (!aq_block_at(s, offset, &block)) {
-			if (footer == UINT64_MAX && ends_in_zeros(s, offset))
+			if (footer == UINT64_MAX ? ends_in_zeros(s, offset) : is_trailer(s, offset, footer))
 				return 0;
 			uint64_t next = find_block(s, offset + 8);
 			snprintf(text, sizeof(text), "no block starts here; %llu bytes skipped", (unsigned long long)(next - offset));

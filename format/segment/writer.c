@@ -16,6 +16,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "format/segment/ahead.h"
 #include "format/segment/append.h"
 #include "format/segment/builder.h"
 #include "format/segment/evidence.h"
@@ -29,6 +30,7 @@ enum {
 	EARLY_WEIGHT = 16,
 	EARLY_EVENTS = 1024,    /* of a chunk of class 0 alone */
 	ROOM_BYTES = 4 << 20,   /* that a disk which was full must have before it is tried again */
+	AHEAD_BYTES = 4 << 20,  /* room made ahead with AQ_SYNC_VITAL */
 	GAPS_MAX = 65536,       /* that wait for the next ledger block */
 	CPUS_MAX = 4096,        /* rows of stats.stored */
 };
@@ -37,6 +39,7 @@ enum {
 struct aq_capture_writer {
 	char *path;
 	int dir_fd, fd;
+	struct aq_ahead *ahead; /* with AQ_SYNC_VITAL; NULL: none */
 	struct aq_writer_options options;
 	struct aq_capture_meta meta;
 	char *strings[AQ_FACT_COUNT]; /* owned copies behind meta */
@@ -128,6 +131,8 @@ static bool cut_off(struct aq_capture_writer *w)
 	w->block_number = w->whole_block_number;
 	w->footer.len = w->whole_footer_bytes;
 	memcpy(w->chain, w->whole_chain, sizeof(w->chain));
+	if (w->ahead)
+		aq_ahead_end(w->ahead);
 	return ftruncate(w->fd, (off_t)w->whole_bytes) == 0;
 }
 
@@ -148,6 +153,8 @@ static int append(struct aq_capture_writer *w, const void *data, size_t n, struc
 {
 	const uint8_t *p = data;
 	size_t left = n;
+	if (w->ahead)
+		aq_ahead_use(w->ahead, w->segment_bytes + n);
 	while (left) {
 		ssize_t k = pwrite(w->fd, p, left, (off_t)(w->segment_bytes + (n - left)));
 		if (k < 0 && errno == EINTR)
@@ -368,6 +375,8 @@ static int open_segment(struct aq_capture_writer *w, struct aq_err *err)
 	}
 	if (w->options.sync >= AQ_SYNC_CHUNK)
 		fsync(w->dir_fd); /* the name; not every file system can */
+	if (w->ahead)
+		aq_ahead_begin(w->ahead, w->fd, w->segment_bytes);
 	w->stats->segments++;
 	return 0;
 }
@@ -539,6 +548,8 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 	else
 		r = init_seal(w, w->options.encrypt_to, err);
 	w->options.encrypt_to = NULL; /* was borrowed */
+	if (r == 0 && w->options.sync == AQ_SYNC_VITAL && aq_ahead_new(AHEAD_BYTES, &w->ahead) < 0)
+		r = aq_err_set(err, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = open_folder(w, err);
 	if (r < 0) {
@@ -812,6 +823,15 @@ static int add_to_manifest(struct aq_capture_writer *w, uint32_t flags, struct a
 	return r < 0 ? manifest_failed(w, r, err) : 0;
 }
 
+/* Cuts off what was made ahead. -1 with errno. */
+static int leave_room(struct aq_capture_writer *w)
+{
+	if (!w->ahead)
+		return 0;
+	aq_ahead_end(w->ahead);
+	return ftruncate(w->fd, (off_t)w->segment_bytes);
+}
+
 static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *err)
 {
 	uint32_t flags = AQ_STATEMENTF_SEGMENT_END | (last ? AQ_STATEMENTF_CAPTURE_END : 0);
@@ -838,7 +858,7 @@ static int end_segment(struct aq_capture_writer *w, bool last, struct aq_err *er
 		return r;
 	mark_whole(w);
 	bool sync = w->options.sync != AQ_SYNC_NONE || w->options.signer; /* the manifest must not promise more than is there */
-	int code = sync && fsync(w->fd) < 0 && errno != EINVAL ? -errno : 0;
+	int code = leave_room(w) < 0 || (sync && fsync(w->fd) < 0 && errno != EINVAL) ? -errno : 0;
 	if (close(w->fd) < 0 && code == 0)
 		code = -errno;
 	w->fd = -1;
@@ -988,6 +1008,8 @@ int aq_capture_writer_resume(struct aq_capture_writer *w, struct aq_err *err)
 		return r;
 	/* one that can't be ended where others can be written stays unfinished */
 	w->failure = (struct aq_err){ 0 };
+	if (w->ahead)
+		aq_ahead_end(w->ahead);
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;
@@ -1009,6 +1031,9 @@ void aq_capture_writer_free(struct aq_capture_writer *w)
 {
 	if (!w)
 		return;
+	if (w->ahead)
+		aq_ahead_end(w->ahead);
+	aq_ahead_free(w->ahead);
 	if (w->fd >= 0)
 		close(w->fd);
 	if (w->dir_fd >= 0)

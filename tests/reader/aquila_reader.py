@@ -123,9 +123,9 @@ class Segment:
         self.lives = []  # times at which the recorder surely ran
         self.whole = 0  # all that happened before this time is there, or in a gap
         self.recording = 0
-        end = len(self.data)
-        if end >= 16 and int.from_bytes(self.data[-8:], "little") == TRAILER_MAGIC:
-            end -= 16
+        end, written = len(self.data), len(self.data.rstrip(b"\0"))
+        if written >= 16 and int.from_bytes(self.data[written - 8:written], "little") == TRAILER_MAGIC:
+            end = written - 16
         at = 0
         while at < end:
             size = self.block_at(at, end)
