@@ -7,6 +7,8 @@
 #ifndef AQ_QUERY_EXTRACT_H
 #define AQ_QUERY_EXTRACT_H
 
+#include <signal.h>
+
 #include "query/query.h"
 
 struct aq_extract_options {
@@ -14,6 +16,9 @@ struct aq_extract_options {
 	uint64_t from_ns, to_ns;       /* boot clock, inclusive; to_ns 0: no end */
 	const char *derived_json;      /* as in rewrite.h */
 	int zstd_level;                /* 0: 1 */
+	const volatile sig_atomic_t *stop; /* looked at now and then: when it is set, -ECANCELED; NULL: never */
+	void (*progress)(void *user, uint64_t events, uint64_t of_events); /* NULL: none */
+	void *user;
 };
 struct aq_extract_result {
 	uint64_t matches;              /* events that matched */

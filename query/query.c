@@ -195,8 +195,9 @@ static int take_event(struct aq_query *q, bool *ret_match, struct aq_err *err)
 		feed_gaps(q, q->ev.time_ns);
 		if ((!q->cgroups_only || aq_bit(q->state_set, id)) && aq_state_feed(q->state, &q->ev, &touch) < 0)
 			return aq_err_set(err, -ENOMEM, "no memory for the process state");
-		if (q->on_state && q->on_state(q->on_state_user, q->state, &q->ev, &touch) < 0)
-			return aq_err_set(err, -ENOMEM, "no memory for what was asked");
+		int r = q->on_state ? q->on_state(q->on_state_user, q->state, &q->ev, &touch) : 0;
+		if (r < 0)
+			return aq_err_set(err, r, r == -ECANCELED ? "stopped: nothing was made" : "no memory for what was asked");
 	}
 	if (!aq_bit(q->row_set, id) || q->ev.time_ns < q->from_ns)
 		return 0;

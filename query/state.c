@@ -467,6 +467,15 @@ const struct aq_proc *aq_state_proc(const struct aq_state *s, uint32_t pid)
 	return aq_st_find_proc(s, pid);
 }
 
+const struct aq_proc *aq_state_proc_of(const struct aq_state *s, uint32_t pid, uint64_t serial)
+{
+	const struct aq_proc *p = s->proc_hash[hash32(pid) & s->proc_mask];
+
+	while (p && p->serial != serial)
+		p = p->hash_next;
+	return p;
+}
+
 const struct aq_thread *aq_state_thread(const struct aq_state *s, uint32_t tid)
 {
 	return aq_st_find_thread(s, tid);

@@ -96,6 +96,7 @@ struct aq_proc {
 	struct aq_str *comm, *exe, *exepath, *argv; /* NULL unknown; exe as executed, exepath as the kernel has it */
 	struct aq_str *exe_writer;   /* comm of who opened the executable for writing before it ran; NULL: not seen */
 	uint32_t exe_writer_pid;
+	uint64_t exe_writer_serial;  /* of the process; 0 none */
 	uint64_t exe_written_ns;     /* when it was opened; 0: not seen */
 	struct aq_fs *fs;            /* cwd and root: aq_proc_cwd */
 	struct aq_fdtable *files;
@@ -141,6 +142,8 @@ void aq_state_gap(struct aq_state *s, const struct aq_gap *gap);
 void aq_state_event_set(bool with_fds, uint64_t *ret_set);
 
 const struct aq_proc *aq_state_proc(const struct aq_state *s, uint32_t pid);   /* the latest with that pid */
+/* The one with that serial; NULL when it is forgotten. */
+const struct aq_proc *aq_state_proc_of(const struct aq_state *s, uint32_t pid, uint64_t serial);
 const struct aq_thread *aq_state_thread(const struct aq_state *s, uint32_t tid);
 const struct aq_cgroup *aq_state_cgroup(const struct aq_state *s, uint64_t id);
 const struct aq_fd *aq_proc_fd(const struct aq_proc *p, int64_t fd, bool *ret_cloexec);

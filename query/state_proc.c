@@ -43,6 +43,7 @@ static void inherit(struct aq_state *s, struct aq_proc *child, struct aq_proc *p
 	child->exepath = aq_str_ref(parent->exepath);
 	child->exe_writer = aq_str_ref(parent->exe_writer);
 	child->exe_writer_pid = parent->exe_writer_pid;
+	child->exe_writer_serial = parent->exe_writer_serial;
 	child->exe_written_ns = parent->exe_written_ns;
 	child->argv = aq_str_ref(parent->argv);
 	child->fs = aq_fs_make(s, parent->fs);

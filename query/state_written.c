@@ -11,7 +11,7 @@ enum { SLOTS = 4096 };
 struct aq_written {
 	struct aq_str *path, *writer;
 	uint32_t writer_pid;
-	uint64_t time_ns;
+	uint64_t writer_serial, time_ns;
 	struct aq_written *next;
 };
 
@@ -56,7 +56,7 @@ void aq_st_written_release(struct aq_state *s)
 	s->written = NULL;
 }
 
-static void note(struct aq_state *s, struct aq_str *path, struct aq_str *writer, uint32_t writer_pid, uint64_t time_ns)
+static void note(struct aq_state *s, struct aq_str *path, const struct aq_written *by)
 {
 	struct aq_written **place = find(s, path), *w = *place;
 	if (!w) {
@@ -66,15 +66,17 @@ static void note(struct aq_state *s, struct aq_str *path, struct aq_str *writer,
 		w->path = aq_str_ref(path);
 		*place = w;
 	}
-	aq_str_set(s, &w->writer, aq_str_ref(writer));
-	w->writer_pid = writer_pid;
-	w->time_ns = time_ns;
+	aq_str_set(s, &w->writer, aq_str_ref(by->writer));
+	w->writer_pid = by->writer_pid;
+	w->writer_serial = by->writer_serial;
+	w->time_ns = by->time_ns;
 }
 
 void aq_st_written_note(struct aq_feed *f, struct aq_str *path)
 {
 	if (path && path->len && path->s[0] == '/' && f->proc)
-		note(f->s, path, f->proc->comm, f->proc->pid, f->ev->time_ns);
+		note(f->s, path, &(struct aq_written){ .writer = f->proc->comm, .writer_pid = f->proc->pid,
+						      .writer_serial = f->proc->serial, .time_ns = f->ev->time_ns });
 }
 
 void aq_st_written_rename(struct aq_feed *f)
@@ -84,7 +86,7 @@ void aq_st_written_rename(struct aq_feed *f)
 	struct aq_written **place = from && to ? find(f->s, from) : NULL, *w = place ? *place : NULL;
 	if (w) {
 		*place = w->next;
-		note(f->s, to, w->writer, w->writer_pid, w->time_ns);
+		note(f->s, to, w);
 		drop(f->s, w);
 	}
 	aq_str_unref(f->s, from);
@@ -96,5 +98,6 @@ void aq_st_written_exec(struct aq_state *s, struct aq_proc *p)
 	const struct aq_written *w = p->exepath && s->written ? *find(s, p->exepath) : NULL;
 	aq_str_set(s, &p->exe_writer, w ? aq_str_ref(w->writer) : NULL);
 	p->exe_writer_pid = w ? w->writer_pid : 0;
+	p->exe_writer_serial = w ? w->writer_serial : 0;
 	p->exe_written_ns = w ? w->time_ns : 0;
 }

@@ -2,6 +2,7 @@
 /* Saying what went wrong, opening a capture, ending an answer. */
 #include "replay/cli.h"
 
+#include <inttypes.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -168,4 +169,37 @@ int aq_finish(struct aq_out *out, const struct aq_verdict *verdict, bool quiet)
 int aq_finish_plain(struct aq_out *out, int status)
 {
 	return written(out, status);
+}
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+	(void)number;
+	stop = 1;
+}
+
+const volatile sig_atomic_t *aq_stop_on_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	return &stop;
+}
+
+void aq_progress_events(void *user, uint64_t events, uint64_t of_events)
+{
+	static uint64_t shown;
+
+	(void)user;
+	if (events - shown < 1000000) /* less than before: another work */
+		return;
+	shown = events;
+	fprintf(stderr, "\r\033[K%" PRIu64 " of %" PRIu64 " events", events, of_events);
+}
+
+void aq_progress_end(void)
+{
+	fputs("\r\033[K", stderr);
 }

@@ -5,6 +5,9 @@
 #ifndef AQ_REPLAY_CLI_H
 #define AQ_REPLAY_CLI_H
 
+#include <signal.h>
+#include <stdint.h>
+
 #include "format/segment/key.h"
 #include "query/verdict.h"
 #include "replay/options.h"
@@ -52,5 +55,11 @@ int aq_open_window(const struct aq_options *options, struct aq_capture **ret_cap
 int aq_finish(struct aq_out *out, const struct aq_verdict *verdict, bool quiet);
 /* Ends an answer without a verdict: flushes out, gives status or what writing it makes of it. */
 int aq_finish_plain(struct aq_out *out, int status);
+
+/* For long work: SIGINT and SIGTERM set the flag from now on. */
+const volatile sig_atomic_t *aq_stop_on_signals(void);
+/* "N of M events" on a terminal's last line, now and then; for those who report progress. The line is cleared by _end. */
+void aq_progress_events(void *user, uint64_t events, uint64_t of_events);
+void aq_progress_end(void);
 
 #endif

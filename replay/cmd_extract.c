@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -99,7 +100,13 @@ static int extract(const struct aq_command *command, const struct aq_options *o)
 		status = aq_fail(&err);
 	} else {
 		options.derived_json = (const char *)derived.data;
-		status = aq_extract(c, o->output, &options, &result, &err) < 0 ? aq_fail(&err) : say(o, &result);
+		options.stop = aq_stop_on_signals();
+		if (isatty(STDERR_FILENO) == 1 && !o->quiet)
+			options.progress = aq_progress_events;
+		int r = aq_extract(c, o->output, &options, &result, &err);
+		if (options.progress != NULL)
+			aq_progress_end();
+		status = r < 0 ? aq_fail(&err) : say(o, &result);
 	}
 	aq_buf_release(&derived);
 	aq_capture_close(c);

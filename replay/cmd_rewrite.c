@@ -60,25 +60,6 @@ struct words { /* of the command line */
 	bool help;
 };
 
-static volatile sig_atomic_t stop;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop = 1;
-}
-
-static void show_progress(void *user, uint64_t events, uint64_t of_events)
-{
-	static uint64_t shown;
-
-	(void)user;
-	if (events - shown < 1000000)
-		return;
-	shown = events;
-	fprintf(stderr, "\r\033[K%" PRIu64 " of %" PRIu64 " events", events, of_events);
-}
-
 static int take_option(int opt, struct words *w, struct aq_err *err)
 {
 	struct aq_options *o = &w->options;
@@ -178,8 +159,7 @@ static int say(const struct words *w, const struct aq_capture *c, const struct a
 static int rewrite(const struct words *w, bool salvage)
 {
 	struct aq_rewrite_options options = { .how = salvage ? "salvage" : "recompress", .zstd_level = w->level,
-					      .whole_only = !salvage, .stop = &stop };
-	struct sigaction action = { .sa_handler = on_signal };
+					      .whole_only = !salvage };
 	struct aq_rewrite_result result;
 	struct aq_capture *c = NULL;
 	struct aq_err err = { 0 };
@@ -194,12 +174,11 @@ static int rewrite(const struct words *w, bool salvage)
 		return aq_fail(&err);
 	}
 	if (isatty(STDERR_FILENO) == 1 && !w->options.quiet)
-		options.progress = show_progress;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+		options.progress = aq_progress_events;
+	options.stop = aq_stop_on_signals();
 	r = aq_capture_rewrite(c, w->output, &options, &result, &err);
 	if (options.progress != NULL)
-		fputs("\r\033[K", stderr);
+		aq_progress_end();
 	status = r < 0 ? aq_fail(&err) : say(w, c, &result, salvage);
 	aq_capture_close(c);
 	return status;
