@@ -64,6 +64,7 @@ const volatile unsigned int cfg_attr_parts = 1;
 const volatile unsigned int cfg_own_tgid = 0;     /* the recorder itself is not recorded */
 const volatile unsigned int cfg_filter_tree = 0;  /* only thread groups in `targets` */
 const volatile unsigned int cfg_kernel_paths = 1; /* paths from the kernel's dentries for what was opened */
+const volatile unsigned int cfg_typed_pointers = 0; /* the kernel has bpf_rdonly_cast (6.2) */
 const volatile unsigned int cfg_durations = 0;    /* slots are struct aq_wire_timed */
 const volatile unsigned int cfg_stamps = 1;       /* entries of `stamps`, a power of two */
 const volatile unsigned int cfg_abi = 0;          /* of 64-bit calls, enum aq_abi */

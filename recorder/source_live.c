@@ -280,8 +280,8 @@ static void note_missing(struct aq_live *l, const char *name)
 	snprintf(l->missing + n, sizeof(l->missing) - n, "%s%s", n > 0 ? " " : "", name);
 }
 
-/* A tracepoint that this kernel does not have must not keep the others from loading. */
-static void leave_out_missing(struct aq_live *l)
+/* A tracepoint that this kernel does not have must not keep the others from loading; what it has is made use of. */
+static void adapt_to_kernel(struct aq_live *l)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 	struct program list[MAX_PROGRAMS];
@@ -298,6 +298,8 @@ static void leave_out_missing(struct aq_live *l)
 		bpf_program__set_autoload(list[i].prog, false);
 		note_missing(l, list[i].tracepoint);
 	}
+	l->skel->rodata->cfg_typed_pointers =
+		btf != NULL && btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(btf);
 }
 
@@ -378,7 +380,7 @@ int aq_live_load(const struct aq_live_options *options, struct aq_source **ret_s
 		r = aq_err_set(err, -errno, "the programs can't be opened: %s", strerror(errno));
 	} else {
 		bpf_program__set_autoload(l->skel->progs.aq_sys_enter, options->durations);
-		leave_out_missing(l);
+		adapt_to_kernel(l);
 		r = configure(l, options, err);
 		if (r == 0)
 			r = load_programs(l, options->verbose, err);

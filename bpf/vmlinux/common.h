@@ -25,6 +25,9 @@ enum { false = 0, true = 1 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct hlist_head {
+	struct hlist_node *first;
+};
 struct qstr {
 	u32 len;
 	const unsigned char *name;

@@ -185,13 +185,13 @@ class Bench:
 
     def start_processes(self, count):
         for i in range(count):
-            subprocess.run(["/bin/true", "limits-%d" % i])
+            subprocess.run(["/bin/true", "meanwhile-%d" % i])
 
     def accounted(self, name, r, processes):
         rows = r.classes()
         ledger = r.info()["ledger"]
         vital, important = rows["vital"], rows["important"]
-        found = int(r.aquila("query", "evt.type = proc_exec and proc.cmdline contains \"limits-\"",
+        found = int(r.aquila("query", "evt.type = proc_exec and proc.cmdline contains \"meanwhile-\"",
                              "--count").stdout.split()[0])
         whole = (vital["lost"] == 0 and important["lost"] == 0 and vital["text_lost"] == 0 and
                  important["text_lost"] == 0 and found == processes)
