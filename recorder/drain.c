@@ -11,6 +11,13 @@
 #include <string.h>
 #include <time.h>
 
+enum {
+	FULL = 256,
+	/* how full the fullest ring may be found before it is looked at more often, and less often */
+	FILL_AT_ONCE = FULL / 4, FILL_SOONER = FULL / 16, FILL_LATER = FULL / 32,
+	SLOTS_PER_US = 8, /* a ring from which nothing came may fill by a quarter at two events in a microsecond */
+};
+
 struct shed_account {
 	struct aq_shed sum;
 	uint64_t *by_event; /* AQ_WIRE_EVENTS, made at the first shedding */
@@ -21,6 +28,7 @@ struct aq_drain {
 	struct aq_spool *spool;
 	struct aq_drain_options options;
 	struct aq_slab *slab;       /* being filled */
+	uint32_t fullest;           /* of the rings in this pass, in FULL-ths */
 	aq_u64 stop;
 	aq_u64 passes, bytes, damaged, cpu_ns;
 	pthread_mutex_t shed_lock;
@@ -114,12 +122,21 @@ static uint32_t attr_run(const struct aq_ring *r, uint64_t pos, uint64_t end, ui
 	return (uint32_t)run;
 }
 
+static void note_fill(struct aq_drain *d, uint64_t used, uint64_t size)
+{
+	uint64_t fill = used >= size ? FULL : used * FULL / size;
+
+	if (fill > d->fullest)
+		d->fullest = (uint32_t)fill;
+}
+
 static uint64_t drain_attrs(struct aq_drain *d, uint32_t index, uint32_t cls)
 {
 	const struct aq_ring *r = &d->src->rings.ring[index];
 	uint64_t tail = aq_shared_peek(&r->ctl->attr_tail), end = aq_shared_load(&r->ctl->attr_head), pos = tail;
 	bool damaged = end - tail > (uint64_t)r->attr_parts * AQ_WIRE_ATTR_PART || tail % 8 != 0;
 
+	note_fill(d, end - tail, (uint64_t)r->attr_parts * AQ_WIRE_ATTR_PART);
 	while (pos < end && !damaged) {
 		uint32_t room = room_for(d, cls, AQ_WIRE_ATTR_MAX), run;
 
@@ -168,6 +185,7 @@ static uint64_t drain_fixed(struct aq_drain *d, uint32_t index, uint32_t cls, ui
 	uint64_t tail = aq_shared_peek(&r->ctl->tail), pos = tail;
 	uint64_t slots = (uint64_t)r->fixed_parts * AQ_WIRE_PART_SLOTS;
 
+	note_fill(d, end - tail, slots);
 	if (end - tail > slots) { /* cannot be: the producer checks for space. Step over rather than read twice */
 		__atomic_store_n(&d->damaged, d->damaged + 1, __ATOMIC_RELAXED);
 		pos = end - slots;
@@ -196,6 +214,7 @@ uint64_t aq_drain_pass(struct aq_drain *d)
 	uint64_t now_ns = aq_source_now_ns(d->src), moved = 0;
 	uint64_t watermark = now_ns > d->options.slack_ns ? now_ns - d->options.slack_ns : 0;
 
+	d->fullest = 0;
 	for (uint32_t cls = 0; cls < AQ_WIRE_CLASSES; cls++) {
 		for (uint32_t cpu = 0; cpu < d->src->rings.cpu_count; cpu++) {
 			uint32_t index = cpu * AQ_WIRE_CLASSES + cls;
@@ -224,22 +243,29 @@ static void pause_us(uint32_t us)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
+/* The longest sleep after which a ring that was empty still has room. */
+static uint32_t longest_sleep_us(const struct aq_drain *d)
+{
+	uint32_t slots = d->src->rings.ring[0].fixed_parts * AQ_WIRE_PART_SLOTS;
+	uint32_t us = slots / SLOTS_PER_US < d->options.sleep_max_us ? slots / SLOTS_PER_US : d->options.sleep_max_us;
+
+	return us > d->options.sleep_min_us ? us : d->options.sleep_min_us;
+}
+
+/* Sleeps as long as the rings allow: every wake-up costs, and takes a CPU from those who are recorded. */
 void aq_drain_run(struct aq_drain *drain)
 {
-	uint32_t sleep_us = drain->options.sleep_min_us;
+	uint32_t sleep_us = drain->options.sleep_min_us, max_us = longest_sleep_us(drain);
 	struct timespec cpu;
 
 	while (aq_shared_load(&drain->stop) == 0) {
-		uint64_t moved = aq_drain_pass(drain);
-
-		/* a full slab or more in one pass: look again at once; little: look less often */
-		if (moved >= AQ_SLAB_BYTES)
-			continue;
-		if (moved >= AQ_SLAB_BYTES / 8)
-			sleep_us = drain->options.sleep_min_us;
-		else if (sleep_us < drain->options.sleep_max_us)
-			sleep_us = sleep_us * 2 < drain->options.sleep_max_us ? sleep_us * 2 : drain->options.sleep_max_us;
-		pause_us(sleep_us);
+		(void)aq_drain_pass(drain);
+		if (drain->fullest >= FILL_SOONER)
+			sleep_us = sleep_us / 2 > drain->options.sleep_min_us ? sleep_us / 2 : drain->options.sleep_min_us;
+		else if (drain->fullest < FILL_LATER)
+			sleep_us = sleep_us * 2 < max_us ? sleep_us * 2 : max_us;
+		if (drain->fullest < FILL_AT_ONCE)
+			pause_us(sleep_us);
 	}
 	while (aq_drain_pass(drain) > 0)
 		;

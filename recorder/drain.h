@@ -15,7 +15,7 @@
 struct aq_drain;
 
 struct aq_drain_options {
-	uint32_t sleep_min_us, sleep_max_us; /* between passes: when busy, when quiet */
+	uint32_t sleep_min_us, sleep_max_us; /* between passes: when rings fill, when they do not; less where they are small */
 	uint64_t slack_ns;                   /* a record may be published this long after its time was taken */
 };
 

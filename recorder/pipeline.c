@@ -106,7 +106,7 @@ int aq_pipeline_new(struct aq_source *src, struct aq_capture_writer *writer, con
 	if (p->options.report_ns == 0)
 		p->options.report_ns = 1000000000u;
 	drain.sleep_min_us = options->sleep_min_us != 0 ? options->sleep_min_us : options->vital ? 250 : 500;
-	drain.sleep_max_us = options->sleep_max_us != 0 ? options->sleep_max_us : options->vital ? 500 : 4000;
+	drain.sleep_max_us = options->sleep_max_us != 0 ? options->sleep_max_us : options->vital ? 500 : 8000;
 	p->rows = calloc(aq_rings_count(&src->rings), sizeof(*p->rows));
 	p->lane[0].scratch = malloc(sizeof(*p->lane[0].scratch));
 	p->lane[1].scratch = malloc(sizeof(*p->lane[1].scratch));

@@ -25,7 +25,7 @@ struct aq_pipeline_options {
 	uint32_t first_seq;             /* number of the first record of each ring, beyond the ring's tail */
 	uint64_t start_ns;              /* when the source began */
 	size_t spool_bytes;             /* 0: 256 MiB */
-	uint32_t sleep_min_us, sleep_max_us; /* 0: 500 and 4000 */
+	uint32_t sleep_min_us, sleep_max_us; /* 0: 500 and 8000 */
 	uint64_t flush_ns;              /* an open chunk older than this is written out; 0: only full ones */
 	uint64_t report_ns;             /* ledger and gaps at least this often, and every flush_ns; 0: one second */
 	int priority;                   /* of the drain thread: 0 nice -20, 1-99 SCHED_RR, negative: leave as it is */
