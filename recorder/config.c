@@ -53,6 +53,8 @@ static const char help_text[] =
 	"                        again: each secret key opens it, and nothing on this host does\n"
 	"\n"
 	"Memory and time\n"
+	"      --memory S        of the whole process, rings and all: what is left of it beside 64M for everything else is\n"
+	"                        shared out to rings and spool (default: no bound)\n"
 	"      --ring-memory S   kernel rings, shared out among CPUs and classes (default: 64M)\n"
 	"      --spool S         memory for bursts behind them; when it is full the lowest class goes first\n"
 	"                        (default: 256M)\n"
@@ -84,7 +86,7 @@ enum {
 	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
 	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT, OPT_RETAIN_SIZE, OPT_RETAIN_AGE,
-	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS,
+	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_MEMORY,
 };
 
 static const struct option long_options[] = {
@@ -95,6 +97,7 @@ static const struct option long_options[] = {
 	{ "syscalls", required_argument, NULL, OPT_SYSCALLS },
 	{ "exclude", required_argument, NULL, OPT_EXCLUDE },
 	{ "filter", required_argument, NULL, OPT_FILTER },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "ring-memory", required_argument, NULL, OPT_RING_MEMORY },
 	{ "spool", required_argument, NULL, OPT_SPOOL },
 	{ "append", no_argument, NULL, OPT_APPEND },
@@ -403,7 +406,7 @@ static int amount_option(struct aq_config *c, int option, const char *value, str
 	bool time = option == 'd' || option == OPT_SEGMENT_AGE || option == OPT_FLUSH || option == OPT_SIGN_INTERVAL;
 	uint64_t *to = option == 'd' ? &c->duration_ns : option == OPT_SEGMENT_AGE ? &c->segment_age_ns :
 		       option == OPT_FLUSH ? &c->flush_ns : option == OPT_SIGN_INTERVAL ? &c->sign_ns : option == OPT_RING_MEMORY ? &c->ring_bytes :
-		       option == OPT_SPOOL ? &c->spool_bytes : &c->segment_bytes;
+		       option == OPT_MEMORY ? &c->memory_bytes : option == OPT_SPOOL ? &c->spool_bytes : &c->segment_bytes;
 
 	if (time ? aq_parse_duration(value, to) < 0 : aq_parse_size(value, to) < 0)
 		return aq_err_set(err, -EINVAL, time ? "'%s' is no time; 30s, 5m, 1h and 500ms are" :
@@ -412,7 +415,9 @@ static int amount_option(struct aq_config *c, int option, const char *value, str
 		return aq_err_set(err, -EINVAL, "--duration must be more than 0");
 	if (option == OPT_SIGN_INTERVAL && c->sign_ns < 1000000000)
 		return aq_err_set(err, -EINVAL, "--sign-interval takes 1s or more, not '%s'", value);
-	if ((option == OPT_RING_MEMORY || option == OPT_SPOOL) && (*to < (1u << 20) || *to > 1ull << 40))
+	c->ring_given = c->ring_given || option == OPT_RING_MEMORY;
+	c->spool_given = c->spool_given || option == OPT_SPOOL;
+	if ((option == OPT_RING_MEMORY || option == OPT_SPOOL || option == OPT_MEMORY) && (*to < (1u << 20) || *to > 1ull << 40))
 		return aq_err_set(err, -EINVAL, "'%s' is no sensible amount of memory; 1M to 1T is", value);
 	return 0;
 }

@@ -28,6 +28,7 @@ struct aq_config {
 	char output[4096];
 	uint64_t duration_ns;          /* 0: until stopped */
 	uint64_t ring_bytes, spool_bytes, segment_bytes, segment_age_ns;
+	uint64_t memory_bytes;         /* of the whole process; 0: no bound. aq_memory_fit shares it out */
 	struct aq_retention_limits retention;
 	uint64_t pin_before_ns, pin_after_ns; /* of the pin that SIGUSR1 makes */
 	uint64_t flush_ns;             /* 0: only full chunks */
@@ -38,6 +39,7 @@ struct aq_config {
 	int priority;
 	bool keep_pointers, durations, no_snapshot, quiet, no_progress, verbose;
 	bool exit_with_command;
+	bool ring_given, spool_given;  /* on the command line */
 	bool append;                   /* the folder may be there: continue it */
 	enum aq_sync sync;
 	bool skip[AQ_WIRE_EVENTS];     /* system calls left out by --syscalls and --exclude */

@@ -2,10 +2,12 @@
 /*
  * aquilad: the program that records. This file only chooses what to do.
  */
+#include <bpf/libbpf.h>
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
 #include "recorder/config.h"
+#include "recorder/memory.h"
 #include "recorder/probe.h"
 #include "recorder/session.h"
 
@@ -40,8 +42,14 @@ int main(int argc, char *argv[])
 {
 	struct aq_config config;
 	struct aq_err err = { 0 };
+	int cpus;
 
 	if (aq_config_parse(argc, argv, &config, &err) < 0) {
+		fprintf(stderr, "aquilad: %s\nTry aquilad --help\n", err.text);
+		return EXIT_USAGE;
+	}
+	cpus = libbpf_num_possible_cpus();
+	if (config.action == AQ_ACTION_RECORD && aq_memory_fit(&config, cpus > 0 ? (uint32_t)cpus : 1, &err) < 0) {
 		fprintf(stderr, "aquilad: %s\nTry aquilad --help\n", err.text);
 		return EXIT_USAGE;
 	}

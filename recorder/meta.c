@@ -112,6 +112,7 @@ static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 	    (!c->durations || cJSON_AddNumberToObject(root, "duration_resolution_ns", c->time_resolution_ns) != NULL) &&
 	    add_text(root, "sync", sync_names[c->sync]) &&
 	    cJSON_AddNumberToObject(root, "time_resolution_ns", c->time_resolution_ns) != NULL &&
+	    cJSON_AddNumberToObject(root, "memory_bytes", (double)c->memory_bytes) != NULL &&
 	    cJSON_AddNumberToObject(root, "ring_bytes", (double)ring_bytes) != NULL &&
 	    cJSON_AddNumberToObject(root, "spool_bytes", (double)c->spool_bytes) != NULL)
 		text = cJSON_PrintUnformatted(root);

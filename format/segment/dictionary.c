@@ -8,7 +8,12 @@
 
 #include "format/segment/builder.h"
 
-enum { FIRST_SLOTS = 4096 };
+enum {
+	FIRST_SLOTS = 4096,
+	/* a writer's generation ends when it has so much: far below what a reader takes, for the recorder's memory */
+	FULL_BYTES = 16 << 20,
+	FULL_COUNT = 256 << 10,
+};
 
 int aq_dictionary_init(struct aq_dictionary *d)
 {
@@ -38,7 +43,7 @@ void aq_dictionary_restart(struct aq_dictionary *d)
 
 bool aq_dictionary_is_full(const struct aq_dictionary *d)
 {
-	return d->bytes.len > AQ_DICTIONARY_BYTES_MAX / 2 || d->count > AQ_DICTIONARY_COUNT_MAX / 2;
+	return d->bytes.len > FULL_BYTES || d->count > FULL_COUNT;
 }
 
 static int grow(struct aq_dictionary *d)

@@ -29,7 +29,7 @@ _aquila() {
 	record)
 		options="--output --duration --syscalls --exclude --no-snapshot --append --sync --segment-size --segment-age --retain-size \
 --retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --durations --keep-pointers --encrypt-to \
---ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
+--memory --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
 --probe --sign --sign-interval --help" ;;
 	info | verify) options="--format --key --quiet --help" ;;
 	losses) options="--key --by --format --limit --quiet --help" ;;

@@ -26,6 +26,8 @@ expect 2 "there is no option --nonsense" --nonsense
 expect 2 "-o needs a value" -o
 expect 2 "'soon' is no time" --duration soon
 expect 2 "'lots' is no size" --spool lots
+expect 2 "--memory must be at least" --memory 60M
+expect 2 "are more than --memory leaves" --memory 500M --spool 1G
 expect 2 "'opennat' is no system call" --syscalls opennat
 expect 2 "while recording, choose" --filter 'proc.name = sh'
 expect 2 "a command comes after --" ls -l

@@ -4,6 +4,7 @@
 #include "recorder/calls.h"
 #include "recorder/command.h"
 #include "recorder/config.h"
+#include "recorder/memory.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -50,6 +51,40 @@ AQ_TEST(durations_and_sizes)
 		AQ_CHECK_EQ_INT(aq_parse_size(sizes[i].text, &value), sizes[i].r);
 		AQ_CHECK_EQ_U64(value, sizes[i].value);
 	}
+}
+
+AQ_TEST(memory)
+{
+	const uint64_t mib = 1 << 20, one_ring = 4096 * 88 + 288 * 1024;
+
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a")), 0);
+	AQ_CHECK_EQ_INT(aq_memory_fit(&config, 2, &err), 0); /* no bound, nothing changes */
+	AQ_CHECK_EQ_U64(config.ring_bytes, 64 * mib);
+	AQ_CHECK_EQ_U64(config.spool_bytes, 256 * mib);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--memory"), S("1G")), 0);
+	AQ_CHECK_EQ_INT(aq_memory_fit(&config, 2, &err), 0);
+	AQ_CHECK_EQ_U64(config.ring_bytes, 64 * mib);
+	AQ_CHECK_EQ_U64(config.spool_bytes, (1024 - 64 - 64) * mib);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--memory"), S("128M")), 0);
+	AQ_CHECK_EQ_INT(aq_memory_fit(&config, 2, &err), 0);
+	AQ_CHECK_EQ_U64(config.ring_bytes, 16 * mib);
+	AQ_CHECK_EQ_U64(config.spool_bytes, 48 * mib);
+	/* the least: one part for each ring, and eight slabs */
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--memory"), S("71M")), 0);
+	AQ_CHECK_EQ_U64(aq_memory_least_bytes(&config, 2), (64 + 2) * mib + (8 * one_ring + mib - 1) / mib * mib);
+	AQ_CHECK_EQ_INT(aq_memory_fit(&config, 2, &err), 0);
+	AQ_CHECK_EQ_U64(config.ring_bytes, 8 * one_ring);
+	AQ_CHECK_EQ_U64(config.spool_bytes, 7 * mib - 8 * one_ring);
+	AQ_CHECK_EQ_INT(aq_memory_fit(&config, 4, &err), -EINVAL);
+	AQ_CHECK(strstr(err.text, "at least 76M") != NULL);
+	/* what was given stands, the other has what is left */
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--memory"), S("200M"), S("--spool"), S("100M")), 0);
+	AQ_CHECK_EQ_INT(aq_memory_fit(&config, 2, &err), 0);
+	AQ_CHECK_EQ_U64(config.ring_bytes, 36 * mib);
+	AQ_CHECK_EQ_U64(config.spool_bytes, 100 * mib);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--memory"), S("200M"), S("--ring-memory"), S("100M"), S("--spool"), S("37M")), 0);
+	AQ_CHECK_EQ_INT(aq_memory_fit(&config, 2, &err), -EINVAL);
+	AQ_CHECK(strstr(err.text, "136M") != NULL);
 }
 
 AQ_TEST(signing)
