@@ -156,7 +156,7 @@ static const struct aq_field_info *longest_field(const char *text, size_t len, s
 
 		if (n > len || memcmp(table[i].name, text, n) != 0)
 			continue;
-		if (n == len || (table[i].arg == AQ_FA_NAME && text[n] == '.')) {
+		if (n == len || ((table[i].arg == AQ_FA_NAME || table[i].arg == AQ_FA_KEY) && text[n] == '.')) {
 			found = &table[i];
 			*ret_len = n;
 		}
@@ -181,12 +181,38 @@ static int parse_index(struct aq_field *f, const char *text, size_t len, size_t 
 	return 0;
 }
 
+/* [KEY], or .KEY up to the end of the word: keys have characters that no name of a field has. */
+static int parse_key(struct aq_field *f, const char *text, size_t len, size_t name_len, uint64_t base, size_t *ret_used,
+		     struct aq_err *err)
+{
+	size_t first = name_len + 1, end = len;
+
+	if (name_len >= len || (text[name_len] != '[' && text[name_len] != '.'))
+		return aq_err_set_at(err, -EINVAL, base + name_len, "'%s' needs a key: %s[KEY]", f->info->name, f->info->name);
+	if (text[name_len] == '[') {
+		const char *close = memchr(text + first, ']', len - first);
+
+		if (!close)
+			return aq_err_set_at(err, -EINVAL, base + len, "']' was expected behind the key");
+		end = (size_t)(close - text);
+	}
+	if (end == first)
+		return aq_err_set_at(err, -EINVAL, base + first, "a key was expected");
+	f->key = strndup(text + first, end - first);
+	if (!f->key)
+		return aq_err_set(err, -ENOMEM, "no memory for a field");
+	*ret_used = end + (text[name_len] == '[');
+	return 0;
+}
+
 static int compile_rest(struct aq_field *f, const char *text, size_t len, size_t word, size_t name_len, uint64_t base,
 			size_t *ret_used, struct aq_err *err)
 {
 	size_t at = word;
 	int r;
 
+	if (f->info->arg == AQ_FA_KEY)
+		return parse_key(f, text, len, name_len, base, ret_used, err);
 	if (f->info->arg == AQ_FA_NAME && word > name_len) {
 		r = bind_arg_name(f, text + name_len + 1, word - name_len - 1, base + name_len + 1, err);
 		if (r < 0)
@@ -266,6 +292,7 @@ void aq_field_free(struct aq_field *f)
 	if (!f)
 		return;
 	free(f->text);
+	free(f->key);
 	free(f);
 }
 
@@ -321,7 +348,9 @@ bool aq_field_value_at(const struct aq_field *f, struct aq_row *row, unsigned in
 
 	if (index && f->info->shape == AQ_FS_ONE)
 		known = false;
-	else if (f->info->id < AQ_FIELD_PROC_NAME || f->info->id >= AQ_FIELD_CGROUP_ID)
+	else if (f->info->id >= AQ_FIELD_CGROUP_ID && f->info->id <= AQ_FIELD_K8S_UNKNOWN_REASON)
+		known = aq_field_get_name(f, row, index, ret_value);
+	else if (f->info->id < AQ_FIELD_PROC_NAME || f->info->id >= AQ_FIELD_GAP_COUNT)
 		known = aq_field_get_evt(f, row, ret_value);
 	else if (f->info->id < AQ_FIELD_FD_NUM)
 		known = aq_field_get_proc(f, row, index, ret_value);

@@ -38,6 +38,7 @@ enum aq_field_arg {
 	AQ_FA_INDEX,      /* [N] is required */
 	AQ_FA_OPT_INDEX,  /* [N]; without it all of them */
 	AQ_FA_NAME,       /* .NAME or [N] */
+	AQ_FA_KEY,        /* [KEY] or .KEY is required: any text */
 };
 
 struct aq_field_info {
@@ -50,7 +51,7 @@ struct aq_field_info {
 	const char *doc;  /* one sentence */
 };
 
-struct aq_facts;
+struct aq_names;
 
 /* One row: an event or a gap, with the state as it is after the event. Filled by the engine; read it by fields. */
 struct aq_row {
@@ -63,7 +64,7 @@ struct aq_row {
 	const struct aq_thread *thread;  /* NULL unknown */
 	const struct aq_fd *fd;          /* what the event is about; NULL none or unknown */
 	int64_t fd_num;                  /* its number; -1 none */
-	const struct aq_facts *facts;    /* NULL when not asked for */
+	struct aq_names *names;          /* NULL when not asked for */
 	uint64_t first_ns;               /* start of the recording, for evt.reltime */
 	struct aq_scratch *scratch;      /* where derived text lives until the next row; owned by the engine */
 };

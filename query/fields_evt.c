@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fields of the event itself, of gaps, and of cgroups and containers. */
+/* Fields of the event itself and of gaps. */
 #include "query/fields_internal.h"
 
 #include <stdio.h>
 
-#include "query/facts.h"
 #include "query/render.h"
 
 enum { AQ_O_ACCMODE = 3, AQ_O_CREAT = 0100, AQ_O_TMPFILE_BIT = 020000000 };
@@ -152,57 +151,6 @@ static bool gap_value(enum aq_field_id id, struct aq_row *row, struct aq_value *
 	case AQ_FIELD_GAP_TEXT:
 		buf = aq_scratch_room(row, 1024, &size);
 		return derived(row, v, buf, size, aq_render_gap(g, buf, size));
-	case AQ_FIELD_CGROUP_ID: return g->cgroup_id && aq_v_uint(v, g->cgroup_id);
-	default: return false;
-	}
-}
-
-static const struct aq_cgroup *cgroup_of(const struct aq_row *row)
-{
-	uint64_t id = row->ev ? row->ev->cgroup_id : row->gap ? row->gap->cgroup_id : 0;
-
-	if (!id && row->proc)
-		id = row->proc->cgroup_id;
-	return id && row->state ? aq_state_cgroup(row->state, id) : NULL;
-}
-
-static bool from_facts(struct aq_row *row, const struct aq_cgroup *c, const char *member, struct aq_value *v)
-{
-	char subject[96];
-	size_t size, len;
-	char *buf = aq_scratch_room(row, 1024, &size);
-
-	snprintf(subject, sizeof(subject), "container:%s", c->container_id);
-	if (!size || !aq_facts_get(row->facts, subject, member, row->ev ? row->ev->time_ns : 0, buf, size, &len))
-		return false;
-	return derived(row, v, buf, size, len);
-}
-
-static bool container_value(enum aq_field_id id, struct aq_row *row, struct aq_value *v)
-{
-	const struct aq_cgroup *c = cgroup_of(row);
-
-	if (id == AQ_FIELD_CGROUP_ID) {
-		uint64_t cgroup = row->ev ? row->ev->cgroup_id : 0;
-
-		return cgroup && aq_v_uint(v, cgroup);
-	}
-	if (!c || !c->path)
-		return false;
-	if (id == AQ_FIELD_CGROUP_PATH)
-		return aq_v_str(v, c->path->s, c->path->len);
-	if (!c->container_id[0])
-		return (id == AQ_FIELD_CONTAINER_ID || id == AQ_FIELD_CONTAINER_FULL_ID || id == AQ_FIELD_CONTAINER_NAME ||
-			id == AQ_FIELD_CONTAINER_TYPE) && aq_v_text(v, "host");
-	switch (id) {
-	case AQ_FIELD_CONTAINER_ID: return aq_v_str(v, c->container_id, 12);
-	case AQ_FIELD_CONTAINER_FULL_ID: return aq_v_text(v, c->container_id);
-	case AQ_FIELD_CONTAINER_TYPE: return aq_v_text(v, c->engine);
-	case AQ_FIELD_CONTAINER_NAME: return from_facts(row, c, "name", v);
-	case AQ_FIELD_CONTAINER_IMAGE: return from_facts(row, c, "image", v);
-	case AQ_FIELD_K8S_POD_NAME: return from_facts(row, c, "pod", v);
-	case AQ_FIELD_K8S_POD_UID: return from_facts(row, c, "pod_uid", v);
-	case AQ_FIELD_K8S_NS_NAME: return from_facts(row, c, "namespace", v);
 	default: return false;
 	}
 }
@@ -286,8 +234,6 @@ bool aq_field_get_evt(const struct aq_field *f, struct aq_row *row, struct aq_va
 		return of_latency(id, row, v);
 	if (!ev)
 		return gap_value(id, row, v);
-	if (id >= AQ_FIELD_CGROUP_ID && id <= AQ_FIELD_K8S_NS_NAME)
-		return container_value(id, row, v);
 	switch (id) {
 	case AQ_FIELD_EVT_TYPE: return aq_v_text(v, schema && ev->id ? schema->name : "unknown");
 	case AQ_FIELD_EVT_CATEGORY: return aq_v_text(v, aq_category_name(cat));

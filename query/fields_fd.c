@@ -189,6 +189,14 @@ bool aq_field_get_fd(const struct aq_field *f, struct aq_row *row, unsigned inde
 		*v = (struct aq_value){ .kind = AQ_VAL_UINT, .style = AQ_STYLE_SCHEMA, .type = AQ_TYPE_DEV, .u = fd->dev };
 		return true;
 	case AQ_FIELD_FD_INO: return fd->dev_known && aq_v_uint(v, fd->ino);
+	case AQ_FIELD_FD_CIP_NAME: case AQ_FIELD_FD_CIP_POD: case AQ_FIELD_FD_CIP_NS: case AQ_FIELD_FD_CIP_SERVICE:
+		return aq_field_get_address(f, row, client(fd), v);
+	case AQ_FIELD_FD_SIP_NAME: case AQ_FIELD_FD_SIP_POD: case AQ_FIELD_FD_SIP_NS: case AQ_FIELD_FD_SIP_SERVICE:
+		return aq_field_get_address(f, row, server(fd), v);
+	case AQ_FIELD_FD_LIP_NAME: case AQ_FIELD_FD_LIP_POD: case AQ_FIELD_FD_LIP_NS: case AQ_FIELD_FD_LIP_SERVICE:
+		return aq_field_get_address(f, row, &fd->local, v);
+	case AQ_FIELD_FD_RIP_NAME: case AQ_FIELD_FD_RIP_POD: case AQ_FIELD_FD_RIP_NS: case AQ_FIELD_FD_RIP_SERVICE:
+		return aq_field_get_address(f, row, &fd->remote, v);
 	case AQ_FIELD_FD_UNCERTAIN: return aq_v_bool(v, fd->uncertain || (row->proc && row->proc->flags & AQ_PROC_UNCERTAIN));
 	default: return of_socket(id, fd, index, v);
 	}

@@ -30,6 +30,7 @@ struct aq_field {
 	bool has_index;
 	uint32_t index;
 	enum aq_attr_key attr;            /* evt.arg.NAME where NAME is an attribute's, else 0 */
+	char *key;                        /* of a label: what stands in brackets; NULL none */
 	int8_t arg_of[AQ_EVENT_ID_MAX];   /* evt.arg.NAME: index of that argument, -1 none */
 };
 
@@ -42,6 +43,9 @@ const char *aq_next_event_name(void *cursor); /* cursor: uint32_t, from 0 */
 
 bool aq_field_get_proc(const struct aq_field *f, struct aq_row *row, unsigned index, struct aq_value *v);
 bool aq_field_get_fd(const struct aq_field *f, struct aq_row *row, unsigned index, struct aq_value *v);
+bool aq_field_get_name(const struct aq_field *f, struct aq_row *row, unsigned index, struct aq_value *v);
+/* Names of an end of a socket: fd.rip.name … */
+bool aq_field_get_address(const struct aq_field *f, struct aq_row *row, const struct aq_endpoint *ep, struct aq_value *v);
 bool aq_field_get_evt(const struct aq_field *f, struct aq_row *row, struct aq_value *v);
 
 /* Room for `want` bytes of derived text; less when the scratch is nearly used up. */

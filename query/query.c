@@ -86,6 +86,8 @@ int aq_query_new(struct aq_capture *c, const struct aq_query_options *options, s
 	}
 	if (r == 0 && (q->needs & AQ_NEED_FACTS))
 		r = aq_facts_load(c, &q->facts, err);
+	if (r == 0 && q->facts && aq_names_new(q->facts, &q->names) < 0)
+		r = aq_err_set(err, -ENOMEM, "no memory for a query");
 	if (r < 0) {
 		aq_query_free(q);
 		return r;
@@ -116,6 +118,7 @@ void aq_query_free(struct aq_query *q)
 	free(q->fields);
 	aq_filter_free(q->filter);
 	aq_state_free(q->state);
+	aq_names_free(q->names);
 	aq_facts_free(q->facts);
 	aq_scratch_free(q->scratch);
 	free(q);
@@ -156,7 +159,7 @@ int aq_query_start(struct aq_query *q, struct aq_err *err)
 static void begin_row(struct aq_query *q)
 {
 	aq_scratch_reset(q->scratch);
-	q->row = (struct aq_row){ .capture = q->capture, .state = q->state, .facts = q->facts, .scratch = q->scratch,
+	q->row = (struct aq_row){ .capture = q->capture, .state = q->state, .names = q->names, .scratch = q->scratch,
 				  .first_ns = q->info->start_boot_ns, .fd_num = -1 };
 }
 

@@ -7,6 +7,7 @@
 
 #include "query/facts.h"
 #include "query/filter_internal.h"
+#include "query/names.h"
 #include "query/query.h"
 
 enum { AQ_SET_WORDS = AQ_FILTER_SET_WORDS };
@@ -26,6 +27,7 @@ struct aq_query {
 	uint64_t read_set[AQ_SET_WORDS];
 	struct aq_state *state;
 	struct aq_facts *facts;
+	struct aq_names *names;
 	struct aq_scratch *scratch;
 	struct aq_event_iter *iter;
 	struct aq_gap *gaps; /* owned; what they point to is the capture's */

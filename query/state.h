@@ -58,6 +58,7 @@ struct aq_cgroup {
 	struct aq_str *path;         /* NULL unknown */
 	char container_id[65];       /* hexadecimal as found in the path, "" when it is no container's */
 	const char *engine;          /* "docker", "containerd", "cri-o", "podman", "" … static text */
+	uint32_t changes;            /* how often its path became another one: the kernel uses ids again */
 	bool removed;
 };
 

@@ -75,6 +75,7 @@ static void set_cgroup(struct aq_state *s, const struct aq_event *ev, bool remov
 	c->pub.removed = removed;
 	if (a && a->len && !(a->flags & AQ_ATF_UNREADABLE) && !aq_str_equal(c->pub.path, a->data, a->len)) {
 		aq_str_set(s, &c->pub.path, aq_str_make(s, a->data, a->len));
+		c->pub.changes++;
 		if (!c->pub.path || !aq_cgroup_container(c->pub.path->s, c->pub.container_id, &c->pub.engine)) {
 			c->pub.container_id[0] = '\0';
 			c->pub.engine = "";

@@ -27,6 +27,8 @@ static const char *argument_of(const struct aq_field_info *f)
 		return "[[N]]";
 	case AQ_FA_NAME:
 		return ".NAME";
+	case AQ_FA_KEY:
+		return "[KEY]";
 	default:
 		return "";
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events as text: names and values of arguments, results, escaping of hostile bytes, cut buffers; JSON of facts.
+/* Events as text: names and values of arguments, results, escaping of hostile bytes, cut buffers.
  * aq-libs: aq_query aq_segment aq_schema aq_base */
-#include "query/facts.h"
 #include "query/render.h"
 #include "tests/unit/aq_test.h"
 #include "tests/unit/query_fixture.h"
@@ -74,20 +73,6 @@ AQ_TEST(times_and_gaps)
 	AQ_CHECK_EQ_STR(buf, "1.500s");
 	aq_render_gap(&g, buf, sizeof(buf));
 	AQ_CHECK_EQ_STR(buf, "gap cpu=1 class=bulk reason=ring-full count=12 (read 10, write 2)");
-}
-
-AQ_TEST(json_members)
-{
-	static const char json[] = "{\"a\": {\"name\":\"no\"}, \"n\": [1,\"}\",2], \"name\" : \"w\\u00e9b\\n\", \"x\":true}";
-	char buf[32];
-	size_t len;
-
-	AQ_REQUIRE(aq_json_member(json, sizeof(json) - 1, "name", buf, sizeof(buf), &len));
-	AQ_CHECK_EQ_STR(buf, "w\xc3\xa9" "b\n");
-	AQ_CHECK(!aq_json_member(json, sizeof(json) - 1, "x", buf, sizeof(buf), &len));
-	AQ_CHECK(!aq_json_member(json, sizeof(json) - 1, "zz", buf, sizeof(buf), &len));
-	for (size_t n = 0; n < sizeof(json) - 1; n++)
-		aq_json_member(json, n, "name", buf, sizeof(buf), &len);
 }
 
 AQ_TEST_MAIN()
