@@ -171,12 +171,12 @@ int aq_exit(u64 *ctx)
 	return 0;
 }
 
-/* Every exec sets the name, mostly to the same: that is not told. Both names are padded with NULs. */
+/* Every exec sets the name, mostly to the same: that is not told. Old kernels leave behind the NUL what was there before. */
 static __always_inline bool same_name(struct task_struct *task, const char *name)
 {
 	u64 old[COMM_BYTES / 8] = {}, new[COMM_BYTES / 8] = {};
 
-	bpf_core_read(old, sizeof(old), &task->comm);
+	bpf_probe_read_kernel_str(old, sizeof(old), task->comm);
 	bpf_probe_read_kernel_str(new, sizeof(new), name);
 	return old[0] == new[0] && old[1] == new[1];
 }
