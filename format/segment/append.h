@@ -16,8 +16,14 @@ struct aq_continued {
 	uint8_t chain[AQ_CHAIN_BYTES]; /* after the last block that is there */
 };
 
-/* -EXDEV, -EINVAL, -EBADMSG with a sentence when it can't be continued by a recording with that meta and options. */
+/*
+ * What shows of an encrypted capture to whoever continues it without a key: a hash of boot id, host, time resolution and
+ * pointer policy. Nobody can guess what went into it, as a boot id is random.
+ */
+void aq_alike(const char *boot_id, const char *host, uint32_t time_resolution_ns, bool keep_pointers, uint8_t ret_hash[AQ_ALIKE_BYTES]);
+
+/* -EXDEV, -EINVAL, -EBADMSG with a sentence when it can't be continued by a recording with that meta and options, encrypted or not. */
 int aq_capture_continue(const char *path, const struct aq_capture_meta *meta, const struct aq_writer_options *options,
-			struct aq_continued *ret_continued, struct aq_err *err);
+			bool encrypted, struct aq_continued *ret_continued, struct aq_err *err);
 
 #endif

@@ -85,6 +85,9 @@ struct aq_capture {
 	struct aq_recording *recordings; /* in the order in which they were met */
 	size_t recording_count, recording_capacity;
 	uint32_t last_recording;
+	uint64_t last_start_ns; /* boot time at which that one began */
+	uint8_t alike[AQ_ALIKE_BYTES]; /* of the last segment that has it */
+	bool alike_known;
 	struct aq_ledger_row *rows; /* the sum of all recordings */
 	size_t row_count;
 	bool running;     /* the last totals are those of a moment */

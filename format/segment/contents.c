@@ -351,6 +351,7 @@ static int begin_recording(struct aq_capture *c, uint32_t index, uint32_t number
 	bool other = c->segments[index].recording_known && c->segments[index].recording != number;
 	if (!aq_capture_recording(c, index, number))
 		return other ? -EBADMSG : -ENOMEM;
+	c->last_start_ns = start->boot_ns > c->last_start_ns ? start->boot_ns : c->last_start_ns;
 	if (!later || !start->boot_ns)
 		return 0;
 	return add_clocks(c, start->boot_ns, start->real_ns);
@@ -370,6 +371,10 @@ static int read_facts(struct aq_capture *c, bool wanted, struct aq_bytes *r, uin
 	for (uint32_t i = 0; i < facts && !r->failed; i++) {
 		uint32_t key = aq_bytes_u32(r), len = aq_bytes_u32(r);
 		const uint8_t *text = aq_bytes_take(r, len);
+		if (text && key == AQ_FACT_ALIKE && len == AQ_ALIKE_BYTES) {
+			memcpy(c->alike, text, len);
+			c->alike_known = true;
+		}
 		for (uint32_t k = 0; text && key == AQ_FACT_RECORDING && k < len && k < 9 && text[k] >= '0' && text[k] <= '9'; k++)
 			*ret_recording = *ret_recording * 10 + (text[k] - '0');
 		if (wanted && text && key > 0 && key < AQ_FACT_COUNT && !c->strings[key] &&

@@ -249,7 +249,7 @@ static void put_facts(const struct aq_capture_writer *w, struct aq_buf *b, uint3
 /* Those facts that show in any case. */
 static uint32_t open_facts(const struct aq_capture_writer *w)
 {
-	return w->recording ? 2 : 1;
+	return 1u + (w->recording != 0) + (w->seal != NULL);
 }
 
 static void put_open_facts(const struct aq_capture_writer *w, struct aq_buf *b)
@@ -258,6 +258,13 @@ static void put_open_facts(const struct aq_capture_writer *w, struct aq_buf *b)
 	aq_buf_put_u32(b, AQ_FACT_CHAIN);
 	aq_buf_put_u32(b, AQ_CHAIN_BYTES);
 	aq_buf_put(b, w->chain, AQ_CHAIN_BYTES);
+	if (w->seal) {
+		uint8_t alike[AQ_ALIKE_BYTES];
+		aq_alike(w->strings[AQ_FACT_BOOT_ID], w->strings[AQ_FACT_HOST], w->options.time_resolution_ns, w->options.keep_pointers, alike);
+		aq_buf_put_u32(b, AQ_FACT_ALIKE);
+		aq_buf_put_u32(b, AQ_ALIKE_BYTES);
+		aq_buf_put(b, alike, AQ_ALIKE_BYTES);
+	}
 	if (!w->recording)
 		return;
 	uint32_t len = (uint32_t)snprintf(text, sizeof(text), "%u", w->recording);
@@ -454,11 +461,9 @@ static void sync_parent(const char *path)
 static int continue_capture(struct aq_capture_writer *w, struct aq_err *err)
 {
 	struct aq_continued had;
-	int r = aq_capture_continue(w->path, &w->meta, &w->options, &had, err);
+	int r = aq_capture_continue(w->path, &w->meta, &w->options, w->seal, &had, err);
 	if (r < 0 || had.segment_number == 0)
 		return r;
-	if (w->seal)
-		return aq_err_set(err, -EINVAL, "'%s' can't be continued encrypted: what is there is not", w->path);
 	memcpy(w->meta.capture_id, had.capture_id, sizeof(had.capture_id));
 	memcpy(w->chain, had.chain, sizeof(w->chain));
 	w->segment_number = had.segment_number;

@@ -586,13 +586,58 @@ AQ_TEST(only_what_is_begun_encrypted_goes_on_so)
 	struct aq_writer_options options = { .append = true, .keep_pointers = true, .encrypt_to = &public };
 	AQ_CHECK_EQ_INT(aq_capture_writer_new(plain, &meta, &options, &w, &err), -EINVAL);
 	AQ_CHECK(strstr(err.text, "can't be continued encrypted") != NULL);
-	AQ_CHECK_EQ_INT(aq_capture_writer_new(sealed, &meta, &options, &w, &err), -ENOKEY);
 	options.encrypt_to = NULL;
-	AQ_CHECK_EQ_INT(aq_capture_writer_new(sealed, &meta, &options, &w, &err), -ENOKEY);
-	AQ_CHECK(strstr(err.text, "can't be continued") != NULL);
+	AQ_CHECK_EQ_INT(aq_capture_writer_new(sealed, &meta, &options, &w, &err), -EINVAL);
+	AQ_CHECK(strstr(err.text, "can't be continued unencrypted") != NULL);
 	AQ_CHECK(read_capture(sealed, &secret, false).intact);
 	remove_capture(plain);
 	remove_capture(sealed);
+}
+
+/* A recorder that holds no key goes on with what it can't read. */
+AQ_TEST(goes_on_without_a_key)
+{
+	struct aq_keys secret, public;
+	struct aq_capture_writer *w = NULL;
+	struct aq_capture *c = NULL;
+	struct aq_err err = { 0 };
+	const char *path = capture_path("goes-on");
+	make_keys(1, &secret, &public);
+	write_capture(path, &public, 0);
+	struct aq_capture_meta again = meta;
+	struct aq_writer_options options = { .append = true, .keep_pointers = true, .encrypt_to = &public };
+	struct aq_event ev = { .time_ns = meta.start_boot_ns + 5000000000ull, .pid = 4711, .tid = 4711, .id = AQ_EV_getpid, .cls = 3 };
+	uint64_t before = read_capture(path, &secret, false).events;
+
+	again.start_boot_ns += 4000000000ull; /* later, the same boot */
+	again.start_real_ns += 4000000000ull;
+	again.boot_id = "another boot";
+	AQ_CHECK_EQ_INT(aq_capture_writer_new(path, &again, &options, &w, &err), -EXDEV);
+	again.boot_id = meta.boot_id;
+	options.time_resolution_ns = 64;
+	AQ_CHECK_EQ_INT(aq_capture_writer_new(path, &again, &options, &w, &err), -EXDEV);
+	options.time_resolution_ns = 0;
+	for (unsigned i = 0; i < 2; i++) { /* the second time what is there was not closed */
+		AQ_REQUIRE(aq_capture_writer_new(path, &again, &options, &w, &err) == 0);
+		AQ_REQUIRE(aq_capture_writer_add(w, &ev, NULL) == 0 && aq_capture_writer_flush(w, NULL) == 0);
+		if (i == 1)
+			AQ_REQUIRE(aq_capture_writer_close(w, NULL) == 0);
+		aq_capture_writer_free(w);
+		again.start_boot_ns += 4000000000ull;
+		again.start_real_ns += 4000000000ull;
+		ev.time_ns += 4000000000ull;
+	}
+	struct outcome all = read_capture(path, &secret, false);
+	AQ_CHECK_EQ_U64(all.events, before + 2);
+	AQ_REQUIRE(aq_capture_open_with(path, &(struct aq_open_options){ .keys = &secret }, &c, NULL) == 0);
+	size_t n, down = 0;
+	const struct aq_gap *gaps = aq_capture_gaps(c, &n);
+	for (size_t i = 0; i < n; i++)
+		down += gaps[i].reason == AQ_GAP_RECORDER_DOWN && gaps[i].first_ns >= meta.start_boot_ns && gaps[i].last_ns <= again.start_boot_ns;
+	AQ_CHECK(down >= 2);
+	AQ_CHECK_EQ_INT(aq_capture_info(c)->segment_count, 3);
+	aq_capture_close(c);
+	remove_capture(path);
 }
 
 AQ_TEST(keys_that_can_not_be_used_make_no_capture)
