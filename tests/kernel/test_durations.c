@@ -208,7 +208,7 @@ AQ_TEST(a_call_that_began_before_has_no_duration)
 	AQ_REQUIRE(sleeps(target));
 	recorder = start(argv);
 	snprintf(segment, sizeof(segment), "%s/segment-000001.aqs", r->capture);
-	for (int i = 0; i < 1000 && access(segment, F_OK) != 0; i++) /* made once the programs are attached */
+	for (int i = 0; i < 6000 && access(segment, F_OK) != 0; i++) /* made once the programs are attached */
 		pause_ms(10);
 	kill(target, SIGUSR1);
 	for (int i = 0; i < 200 && access(r->log, F_OK) != 0; i++)
