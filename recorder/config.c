@@ -86,7 +86,7 @@ enum {
 	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
 	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT, OPT_RETAIN_SIZE, OPT_RETAIN_AGE,
-	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_MEMORY,
+	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_MEMORY, OPT_DUMP_RINGS,
 };
 
 static const struct option long_options[] = {
@@ -98,6 +98,7 @@ static const struct option long_options[] = {
 	{ "exclude", required_argument, NULL, OPT_EXCLUDE },
 	{ "filter", required_argument, NULL, OPT_FILTER },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "dump-rings", required_argument, NULL, OPT_DUMP_RINGS },
 	{ "ring-memory", required_argument, NULL, OPT_RING_MEMORY },
 	{ "spool", required_argument, NULL, OPT_SPOOL },
 	{ "append", no_argument, NULL, OPT_APPEND },
@@ -440,6 +441,9 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 		if (value != NULL && strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
 			return aq_err_set(err, -EINVAL, "--probe takes text or json, not '%s'", value);
 		c->action = value != NULL && value[0] == 'j' ? AQ_ACTION_PROBE_JSON : AQ_ACTION_PROBE;
+		return 0;
+	case OPT_DUMP_RINGS:
+		c->dump_rings = value;
 		return 0;
 	case OPT_SYSCALLS:
 		c->syscalls = value;

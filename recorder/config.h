@@ -45,6 +45,7 @@ struct aq_config {
 	bool skip[AQ_WIRE_EVENTS];     /* system calls left out by --syscalls and --exclude */
 	const char *encrypt_to[AQ_ENCRYPT_TO_MAX]; /* key files, borrowed from argv */
 	size_t encrypt_to_count;
+	const char *dump_rings;        /* file for what is taken from the rings, borrowed from argv; NULL. For tests */
 	const char *syscalls, *exclude; /* as given, for the capture's own words; borrowed from argv */
 	char *const *command;          /* NULL-terminated, borrowed from argv; NULL: none */
 };

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "recorder/source_dump.h"
+
 enum {
 	FULL = 256,
 	/* how full the fullest ring may be found before it is looked at more often, and less often */
@@ -51,6 +53,8 @@ int aq_drain_new(struct aq_source *src, struct aq_spool *spool, const struct aq_
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&d->shed_lock, NULL);
+	if (d->options.dump != NULL)
+		aq_ring_dump_begin(d->options.dump, &src->rings);
 	*ret_drain = d;
 	return 0;
 }
@@ -92,6 +96,8 @@ static void add_piece(struct aq_drain *d, uint32_t ring, enum aq_piece_kind kind
 	*piece = (struct aq_piece){ .slab = d->slab, .bytes = len, .ring = ring, .kind = kind,
 				    .record_bytes = record_bytes };
 	memcpy(piece + 1, bytes, len);
+	if (d->options.dump != NULL)
+		aq_ring_dump_put(d->options.dump, ring, kind, bytes, len);
 	d->slab->used += (uint32_t)sizeof(*piece) + ((len + 7u) & ~7u);
 	__atomic_store_n(&d->bytes, d->bytes + len, __ATOMIC_RELAXED);
 }

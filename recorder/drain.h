@@ -9,6 +9,8 @@
 #ifndef AQ_RECORDER_DRAIN_H
 #define AQ_RECORDER_DRAIN_H
 
+#include <stdio.h>
+
 #include "recorder/source.h"
 #include "recorder/spool.h"
 
@@ -16,6 +18,7 @@ struct aq_drain;
 
 struct aq_drain_options {
 	uint32_t sleep_min_us, sleep_max_us; /* between passes: when rings fill, when they do not; less where they are small */
+	FILE *dump;                          /* all that is taken is written there too (source_dump.h), for tests; or NULL */
 	uint64_t slack_ns;                   /* a record may be published this long after its time was taken */
 };
 

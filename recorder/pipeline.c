@@ -88,7 +88,7 @@ int aq_pipeline_new(struct aq_source *src, struct aq_capture_writer *writer, con
 		    struct aq_pipeline **ret_pipeline)
 {
 	struct aq_pipeline *p = calloc(1, sizeof(*p));
-	struct aq_drain_options drain = { .slack_ns = 200 * 1000 };
+	struct aq_drain_options drain = { .slack_ns = 200 * 1000, .dump = options->dump };
 	int r = -ENOMEM;
 
 	if (p == NULL)

@@ -13,6 +13,8 @@
 #ifndef AQ_RECORDER_PIPELINE_H
 #define AQ_RECORDER_PIPELINE_H
 
+#include <stdio.h>
+
 #include "format/segment/writer.h"
 #include "recorder/checkpoint.h"
 #include "recorder/ledger.h"
@@ -34,6 +36,7 @@ struct aq_pipeline_options {
 	void (*on_drain_thread)(void);  /* called on that thread before it begins: privileges; or NULL */
 	void (*on_encode_thread)(void);
 	int failed_fd;                  /* an eventfd that is written to when aq_pipeline_state changes; -1 none */
+	FILE *dump;                     /* what the drain takes is written there too; NULL. Borrowed until finish */
 	bool vital;                     /* the writer has AQ_SYNC_VITAL */
 	uint64_t retry_ns;              /* after a write error, at first; later ones wait longer; 0: one second */
 };

@@ -43,6 +43,7 @@ struct session {
 	struct aq_command command;
 	struct aq_source *src;
 	struct aq_capture_writer *writer;
+	FILE *dump; /* --dump-rings */
 	struct aq_signer *signer;
 	struct aq_pipeline *pipeline;
 	struct aq_retention *retention;
@@ -265,6 +266,23 @@ static uint64_t flush_ns(const struct aq_config *c)
 	return c->sign != NULL && (c->flush_ns == 0 || c->flush_ns > c->sign_ns) ? c->sign_ns : c->flush_ns;
 }
 
+/* All that leaves the rings, as it is; for tests of what comes behind them. */
+static int open_dump(struct session *s)
+{
+	int fd;
+
+	if (s->config->dump_rings == NULL)
+		return 0;
+	fd = open(s->config->dump_rings, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	s->dump = fd < 0 ? NULL : fdopen(fd, "w");
+	if (s->dump != NULL)
+		return 0;
+	aq_err_set(&s->err, -errno, "'%s': %s", s->config->dump_rings, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return s->err.code;
+}
+
 static int start_pipeline(struct session *s)
 {
 	const struct aq_pipeline_options options = {
@@ -279,6 +297,7 @@ static int start_pipeline(struct session *s)
 		.on_encode_thread = reduce_thread,
 		.failed_fd = s->failed_fd,
 		.vital = s->config->sync == AQ_SYNC_VITAL,
+		.dump = s->dump,
 	};
 	int r;
 
@@ -483,6 +502,8 @@ static int record(struct session *s)
 	if (r == 0)
 		r = open_capture(s);
 	if (r == 0)
+		r = open_dump(s);
+	if (r == 0)
 		r = start_pipeline(s);
 	if (r < 0) {
 		if (s->folder_made)
@@ -519,6 +540,12 @@ int aq_session_run(const struct aq_config *config, int argc, char *const argv[])
 	aq_source_free(s->src);
 	aq_command_release(&s->command);
 	aq_keys_wipe(&s->recipients);
+	if (s->dump != NULL) {
+		bool bad = ferror(s->dump) != 0;
+
+		if (fclose(s->dump) != 0 || bad)
+			fprintf(stderr, "aquilad: '%s' could not be written\n", config->dump_rings);
+	}
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 	if (s->failed_fd >= 0)

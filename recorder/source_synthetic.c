@@ -173,6 +173,33 @@ bool aq_synthetic_produce(struct aq_source *src, const struct aq_synthetic_event
 	return true;
 }
 
+bool aq_synthetic_has_room(struct aq_source *src, uint32_t cpu, uint32_t cls)
+{
+	const struct aq_ring *ring = aq_rings_at(&src->rings, cpu, cls);
+	const struct aq_wire_ring *ctl = ring->ctl;
+	uint64_t used = aq_shared_peek(&ctl->head) - aq_shared_load(&ctl->tail);
+	uint64_t attr_used = aq_shared_peek(&ctl->attr_head) - aq_shared_load(&ctl->attr_tail);
+
+	return used < (uint64_t)ring->fixed_parts * AQ_WIRE_PART_SLOTS &&
+	       attr_used + AQ_WIRE_ATTR_MAX <= (uint64_t)ring->attr_parts * AQ_WIRE_ATTR_PART;
+}
+
+static void count_more(aq_u64 *counter, uint64_t n)
+{
+	__atomic_store_n(counter, aq_shared_peek(counter) + n, __ATOMIC_RELEASE);
+}
+
+void aq_synthetic_lose(struct aq_source *src, uint32_t cpu, uint32_t cls, uint16_t event, uint64_t n, uint64_t time_ns)
+{
+	struct aq_wire_ring *ctl = aq_rings_at(&src->rings, cpu, cls)->ctl;
+
+	count_more(&ctl->produced, n);
+	count_more(&src->rings.cpu[cpu]->seen[event], n);
+	aq_shared_store(&ctl->lost_last_ns, time_ns);
+	count_more(&ctl->lost, n);
+	count_more(&src->rings.cpu[cpu]->lost[event], n);
+}
+
 void aq_synthetic_leave_out(struct aq_source *src, uint32_t cpu, uint32_t cls, uint16_t event)
 {
 	struct aq_wire_ring *ctl = aq_rings_at(&src->rings, cpu, cls)->ctl;

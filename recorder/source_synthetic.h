@@ -34,6 +34,10 @@ struct aq_synthetic_event {
 int aq_synthetic_new(const struct aq_synthetic_options *options, struct aq_source **ret_source);
 /* Returns true if the event was stored, false if it was counted as lost. */
 bool aq_synthetic_produce(struct aq_source *src, const struct aq_synthetic_event *event);
+/* True if an event with the longest attribute record would be stored now, attributes and all. */
+bool aq_synthetic_has_room(struct aq_source *src, uint32_t cpu, uint32_t cls);
+/* Counts events as lost. */
+void aq_synthetic_lose(struct aq_source *src, uint32_t cpu, uint32_t cls, uint16_t event, uint64_t count, uint64_t time_ns);
 /* Counts an event as left out by policy. */
 void aq_synthetic_leave_out(struct aq_source *src, uint32_t cpu, uint32_t cls, uint16_t event);
 /* What now_ns says from here on (any thread). */
