@@ -58,11 +58,42 @@ struct { /* by thread id modulo their number (loader) */
 	__type(value, struct aq_wire_stamp);
 } stamps SEC(".maps");
 
+struct { /* cgroup id -> AQ_WIRE_CGROUP_ONLY, _NOT (loader: as many as may come) */
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u64);
+	__type(value, u32);
+} filter_cgroups SEC(".maps");
+
+struct { /* cgroup id -> what it has used (loader) */
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, u64);
+	__type(value, struct aq_wire_budget);
+} budgets SEC(".maps");
+
+struct { /* cgroup id -> a limit of its own (loader) */
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u64);
+	__type(value, struct aq_wire_limit);
+} budget_limits SEC(".maps");
+
+struct { /* what was left out, as long as there is room (loader) */
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct aq_wire_drop_key);
+	__type(value, struct aq_wire_drop);
+} budget_drops SEC(".maps");
+
 /* Constants to the verifier: what they switch off is not even checked. */
 const volatile unsigned int cfg_fixed_parts = 1;  /* powers of two */
 const volatile unsigned int cfg_attr_parts = 1;
 const volatile unsigned int cfg_own_tgid = 0;     /* the recorder itself is not recorded */
 const volatile unsigned int cfg_filter_tree = 0;  /* only thread groups in `targets` */
+const volatile struct aq_wire_filter cfg_filter = {};
+const volatile unsigned int cfg_budget = 0;       /* cgroups have budgets */
+const volatile struct aq_wire_limit cfg_limit = {}; /* of a cgroup that is not in `budget_limits` */
 const volatile unsigned int cfg_kernel_paths = 1; /* paths from the kernel's dentries for what was opened */
 const volatile unsigned int cfg_typed_pointers = 0; /* the kernel has bpf_rdonly_cast (6.2) */
 const volatile unsigned int cfg_durations = 0;    /* slots are struct aq_wire_timed */

@@ -7,6 +7,7 @@
 #define AQ_BPF_PROG_CALL_H
 
 #include "fetch.bpf.h"
+#include "budget.bpf.h"
 #include "filter.bpf.h"
 #include "proc.bpf.h"
 #include "sock.bpf.h"
@@ -175,10 +176,15 @@ int aq_sys_exit(u64 *ctx)
 		if (call && call->event) {
 			event = call->event;
 			cls = call->cls;
-			skip = call->flags & AQ_WIRE_CALL_SKIP;
+			skip = call->flags & AQ_WIRE_CALL_SKIP ? SKIP_FILTER : 0;
 			want = call->attr_count | (call->flags & (AQ_WIRE_CALL_RET_FD | AQ_WIRE_CALL_SOCK_FD));
 		}
 	}
+	/* what is vital, class 0, is always recorded */
+	if (!skip && cfg_filter.kinds && cls && is_left_out(&caller))
+		skip = SKIP_FILTER;
+	if (!skip && cfg_budget && cls >= AQ_WIRE_BUDGET_CLASS && is_over_budget(caller_cgroup(&caller), event, cls))
+		skip = SKIP_BUDGET;
 	flags = (abi & AQ_WIRE_ABI_MASK) | (event ? 0 : AQ_WIRE_UNKNOWN_NR);
 	if (!enter(&e, event, cls, flags, skip))
 		return 0;

@@ -26,12 +26,14 @@ static __always_inline int cgroup_event(u32 event, struct cgroup *cgroup, const 
 SEC("tp_btf/cgroup_mkdir")
 int aq_cgroup_mkdir(u64 *ctx)
 {
+	inherit_cgroup((void *)ctx[0]);
 	return cgroup_event(AQ_EV_cgroup_mkdir, (void *)ctx[0], (const char *)ctx[1], 0, 0);
 }
 
 SEC("tp_btf/cgroup_rmdir")
 int aq_cgroup_rmdir(u64 *ctx)
 {
+	forget_cgroup((void *)ctx[0]);
 	return cgroup_event(AQ_EV_cgroup_rmdir, (void *)ctx[0], (const char *)ctx[1], 0, 0);
 }
 

@@ -70,11 +70,13 @@ static __always_inline void put_duration(struct aq_wire_fixed *slot, u64 ns)
 	((struct aq_wire_timed *)slot)->duration_ns = ns;
 }
 
+enum { SKIP_FILTER = 1, SKIP_BUDGET = 2 };
+
 /*
- * False: the event was counted as lost, or as left out when `skip`. After true, leave() must follow. Time, sequence,
+ * False: the event was counted as lost, or as left out when `skip` (0: it is not). After true, leave() must follow. Time, sequence,
  * event id and flags are in the slot already.
  */
-static __always_inline bool enter(struct entry *e, u32 event, u32 cls, u32 flags, bool skip)
+static __always_inline bool enter(struct entry *e, u32 event, u32 cls, u32 flags, u32 skip)
 {
 	u32 cpu = bpf_get_smp_processor_id();
 	struct aq_wire_cpu *c = bpf_map_lookup_elem(&ctl, &cpu);
@@ -96,6 +98,8 @@ static __always_inline bool enter(struct entry *e, u32 event, u32 cls, u32 flags
 	ring->produced = seq + 1;
 	c->seen[event]++;
 	if (skip) {
+		if (skip == SKIP_BUDGET) /* first: it is never seen to lag behind what it is a part of */
+			*(volatile aq_u64 *)&c->budget[event] += 1;
 		ring->policy++;
 		c->policy[event]++;
 		release(ring);

@@ -135,6 +135,72 @@ struct aq_wire_cpu {                  /* value of the map `ctl`, one per CPU, mm
 	aq_u64 seen[AQ_WIRE_EVENTS];
 	aq_u64 lost[AQ_WIRE_EVENTS];
 	aq_u64 policy[AQ_WIRE_EVENTS];
+	aq_u64 budget[AQ_WIRE_EVENTS];    /* of policy: over the budget of their cgroup */
+};
+
+/*
+ * Whose calls are recorded. Of each kind that has entries without `not` one must fit, and of those with `not` none. What is
+ * vital is always recorded. Cgroups stand in the map `filter_cgroups`, with all that lie below them.
+ */
+enum aq_wire_filter_kind {
+	AQ_WIRE_FILTER_CGROUP = 1 << 0,
+	AQ_WIRE_FILTER_UID = 1 << 1,
+	AQ_WIRE_FILTER_NAMESPACE = 1 << 2,
+	AQ_WIRE_FILTER_PATH = 1 << 3,     /* of files that are opened */
+};
+enum aq_wire_namespace {
+	AQ_WIRE_NS_CGROUP, AQ_WIRE_NS_IPC, AQ_WIRE_NS_MNT, AQ_WIRE_NS_NET, AQ_WIRE_NS_PID, AQ_WIRE_NS_TIME, AQ_WIRE_NS_USER,
+	AQ_WIRE_NS_UTS, AQ_WIRE_NS_KINDS
+};
+enum {
+	AQ_WIRE_FILTER_UIDS = 16,
+	AQ_WIRE_FILTER_NAMESPACES = 16,
+	AQ_WIRE_FILTER_PATHS = 8,
+	AQ_WIRE_FILTER_PATH_MAX = 64,     /* bytes of a path, a power of two */
+	AQ_WIRE_CGROUP_ONLY = 1,          /* values of filter_cgroups: recorded */
+	AQ_WIRE_CGROUP_NOT = 2,           /* left out */
+};
+struct aq_wire_filter {
+	aq_u32 kinds;                     /* enum aq_wire_filter_kind: those that have entries */
+	aq_u32 only;                      /* and those that have some without `not` */
+	aq_u32 uid_count, namespace_count, path_count;
+	struct {
+		aq_u32 first, last, not;
+	} uid[AQ_WIRE_FILTER_UIDS];
+	struct {
+		aq_u32 kind, inum, not;
+	} ns[AQ_WIRE_FILTER_NAMESPACES];
+	struct {
+		aq_u32 bytes, not;
+		char text[AQ_WIRE_FILTER_PATH_MAX];     /* with a slash at its end */
+		char reversed[AQ_WIRE_FILTER_PATH_MAX]; /* components innermost first, each followed by one NUL */
+	} path[AQ_WIRE_FILTER_PATHS];
+};
+
+/*
+ * What a cgroup may have recorded of ordinary and of bulk events in a window of time. Its use is kept in the map `budgets`,
+ * what it went without in `budget_drops`.
+ */
+enum {
+	AQ_WIRE_BUDGET_CLASS = 2,         /* the first class that has one */
+	AQ_WIRE_BUDGETS = 2,
+	AQ_WIRE_WINDOW_SHIFT = 30,        /* a window is 2^30 ns */
+};
+#define AQ_WIRE_BUDGET_NONE (~(aq_u64)0)
+struct aq_wire_limit {                /* per window; AQ_WIRE_BUDGET_NONE: no limit */
+	aq_u64 events[AQ_WIRE_BUDGETS];
+};
+struct aq_wire_budget {
+	aq_u64 window;
+	aq_u64 used[AQ_WIRE_BUDGETS];
+	struct aq_wire_limit limit;
+};
+struct aq_wire_drop_key {
+	aq_u64 cgroup_id;
+	aq_u32 event, cls;
+};
+struct aq_wire_drop {
+	aq_u64 count, first_ns, last_ns;
 };
 
 /* One row per (abi, nr) of the map `calls`, filled by the recorder from the schema before loading. */

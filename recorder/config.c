@@ -24,6 +24,15 @@ static const char help_text[] =
 	"      --syscalls LIST   only these system calls; names, @categories and classes with commas between\n"
 	"                        (openat,@net,vital); processes, programs and cgroups are always recorded\n"
 	"      --exclude LIST    not these system calls; what is left out is counted in the capture\n"
+	"      --uid LIST        only what these users do: 33,1000-1999; with a ! before it, not what that one does\n"
+	"      --cgroup C        only what is done in this cgroup and below: its path or its id; or ! and not that\n"
+	"      --container ID    only what is done in the container whose id begins so; or ! and not that\n"
+	"      --namespace NS    only what is done in this namespace: net:4026531840, pid@PID; or ! and not that\n"
+	"      --path-prefix P   of files that are opened only those below this path; or ! and not those\n"
+	"                        all of these may be given again; what is vital is recorded all the same, and what is\n"
+	"                        left out is counted in the capture\n"
+	"      --cgroup-budget B at most so many events per second and cgroup: bulk=100000,ordinary=20000; with a\n"
+	"                        path and a colon before it, of that cgroup\n"
 	"      --no-snapshot     do not record what exists already at the start\n"
 	"  -d, --duration T      stop after T: 30s, 5m, 1h, 500ms; a number alone is seconds\n"
 	"\n"
@@ -87,6 +96,7 @@ enum {
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
 	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT, OPT_RETAIN_SIZE, OPT_RETAIN_AGE,
 	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_MEMORY, OPT_DUMP_RINGS,
+	OPT_POLICY, /* and as many more as there are kinds of policy */
 };
 
 static const struct option long_options[] = {
@@ -96,6 +106,12 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "syscalls", required_argument, NULL, OPT_SYSCALLS },
 	{ "exclude", required_argument, NULL, OPT_EXCLUDE },
+	{ "uid", required_argument, NULL, OPT_POLICY + AQ_POLICY_UID },
+	{ "cgroup", required_argument, NULL, OPT_POLICY + AQ_POLICY_CGROUP },
+	{ "container", required_argument, NULL, OPT_POLICY + AQ_POLICY_CONTAINER },
+	{ "namespace", required_argument, NULL, OPT_POLICY + AQ_POLICY_NAMESPACE },
+	{ "path-prefix", required_argument, NULL, OPT_POLICY + AQ_POLICY_PATH },
+	{ "cgroup-budget", required_argument, NULL, OPT_POLICY + AQ_POLICY_BUDGET },
 	{ "filter", required_argument, NULL, OPT_FILTER },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "dump-rings", required_argument, NULL, OPT_DUMP_RINGS },
@@ -453,7 +469,7 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 		return 0;
 	case OPT_FILTER:
 		return aq_err_set(err, -EINVAL, "--filter works when reading (aquila query); while recording, choose "
-						"with --syscalls, --exclude or a COMMAND");
+						"with --syscalls, --exclude, --cgroup, --uid and the like, or a COMMAND");
 	case OPT_SYNC:
 		return set_sync(c, value, err);
 	case OPT_APPEND:
@@ -498,6 +514,8 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 	case OPT_PIN_WINDOW:
 		return retention_option(c, option, value, err);
 	default:
+		if (option >= OPT_POLICY)
+			return aq_policy_add(&c->policy, (enum aq_policy_kind)(option - OPT_POLICY), value, err);
 		return amount_option(c, option, value, err);
 	}
 }

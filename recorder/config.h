@@ -11,6 +11,7 @@
 #include "format/base/err.h"
 #include "format/schema/schema.h"
 #include "format/segment/writer.h"
+#include "recorder/policy.h"
 #include "recorder/retention.h"
 
 enum aq_config_action {
@@ -43,6 +44,7 @@ struct aq_config {
 	bool append;                   /* the folder may be there: continue it */
 	enum aq_sync sync;
 	bool skip[AQ_WIRE_EVENTS];     /* system calls left out by --syscalls and --exclude */
+	struct aq_policy policy;       /* filters and budgets; its texts are borrowed from argv */
 	const char *encrypt_to[AQ_ENCRYPT_TO_MAX]; /* key files, borrowed from argv */
 	size_t encrypt_to_count;
 	const char *dump_rings;        /* file for what is taken from the rings, borrowed from argv; NULL. For tests */

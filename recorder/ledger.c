@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DROPS_MAX = 65536, REPORTED_SLOTS = 2 * DROPS_MAX };
+
 struct account {
 	uint64_t produced_base;           /* what the counter showed when the recording began */
 	uint64_t stored, degraded, unwritten, shed;
@@ -29,6 +31,17 @@ struct cpu_account {
 	uint64_t unwritten[AQ_WIRE_EVENTS];
 };
 
+struct drop { /* what a budget left out of one event of one cgroup since the last report */
+	uint64_t cgroup_id, count, first_ns, last_ns;
+	uint16_t event;
+	uint8_t cls;
+};
+
+struct reported { /* and what was reported of it, ever; open addressing, count 0: free */
+	uint64_t cgroup_id, count;
+	uint16_t event;
+};
+
 struct aq_ledger {
 	struct aq_source *src;
 	struct aq_drain *drain;
@@ -39,6 +52,11 @@ struct aq_ledger {
 	struct cpu_account *cpu;
 	uint64_t by_event[AQ_WIRE_EVENTS];
 	struct aq_gap_count counts[AQ_WIRE_EVENTS];
+	struct drop *drops;             /* DROPS_MAX, made when the first is told */
+	struct reported *reported;      /* twice as many */
+	uint32_t drop_count, reported_count;
+	uint64_t budget_reported[AQ_WIRE_EVENTS];
+	bool no_memory;
 };
 
 static uint64_t class_sum(const struct aq_ledger *l, const aq_u64 *by_event, uint32_t cls)
@@ -83,6 +101,8 @@ void aq_ledger_free(struct aq_ledger *ledger)
 		return;
 	free(ledger->ring);
 	free(ledger->cpu);
+	free(ledger->drops);
+	free(ledger->reported);
 	free(ledger);
 }
 
@@ -168,15 +188,24 @@ struct giver {
 	void *user;
 };
 
-/* now[] - reported[] of one class into by_event, and reported[] brought up to date. */
-static void take_delta(struct aq_ledger *l, const aq_u64 *now, uint64_t *reported, uint32_t cls)
+/*
+ * now[] - reported[] of one class into by_event, and reported[] brought up to date. part: what is told elsewhere, or NULL;
+ * it is counted first, so that what it is a part of, read first, is at most behind.
+ */
+static void take_delta(struct aq_ledger *l, const aq_u64 *now, const aq_u64 *part, uint64_t *reported, uint32_t cls)
 {
 	for (uint32_t i = 0; i < AQ_WIRE_EVENTS; i++) {
 		uint64_t value;
 
 		if (l->class_of_event[i] != cls)
 			continue;
-		value = aq_shared_peek(&now[i]);
+		value = aq_shared_load(&now[i]);
+		if (part != NULL) {
+			uint64_t other = aq_shared_load(&part[i]);
+
+			value = value > other ? value - other : 0;
+			value = value > reported[i] ? value : reported[i];
+		}
 		l->by_event[i] = value - reported[i];
 		reported[i] = value;
 	}
@@ -226,7 +255,7 @@ static int report_ring(struct aq_ledger *l, uint32_t index, bool final, const st
 	if (r == 0 && (lost != a->report_lost || final)) {
 		gap.reason = AQ_GAP_RING_FULL;
 		bound_losses(l, ctl, a, final, &gap);
-		take_delta(l, shared->lost, l->cpu[cpu].lost, cls);
+		take_delta(l, shared->lost, NULL, l->cpu[cpu].lost, cls);
 		gap.count = list_counts(l, l->by_event, &gap);
 		if (gap.count > 0)
 			r = to->give(to->user, &gap);
@@ -235,7 +264,7 @@ static int report_ring(struct aq_ledger *l, uint32_t index, bool final, const st
 	if (r == 0 && (policy != a->report_policy || final)) {
 		gap.reason = AQ_GAP_FILTER;
 		bound_losses(l, ctl, a, false, &gap);
-		take_delta(l, shared->policy, l->cpu[cpu].policy, cls);
+		take_delta(l, shared->policy, shared->budget, l->cpu[cpu].policy, cls);
 		gap.count = list_counts(l, l->by_event, &gap);
 		if (gap.count > 0)
 			r = to->give(to->user, &gap);
@@ -265,6 +294,110 @@ static int report_ring(struct aq_ledger *l, uint32_t index, bool final, const st
 	return r;
 }
 
+/* How much of it is reported; NULL without room. */
+static struct reported *reported_of(struct aq_ledger *l, const struct aq_wire_drop_key *key)
+{
+	uint32_t i = (uint32_t)((key->cgroup_id * 31 + key->event) * 0x9e3779b97f4a7c15ull >> 40) & (REPORTED_SLOTS - 1);
+
+	while (l->reported[i].count != 0 && (l->reported[i].cgroup_id != key->cgroup_id || l->reported[i].event != key->event))
+		i = (i + 1) & (REPORTED_SLOTS - 1);
+	if (l->reported[i].count == 0) {
+		if (l->reported_count == DROPS_MAX)
+			return NULL;
+		l->reported_count++;
+		l->reported[i].cgroup_id = key->cgroup_id;
+		l->reported[i].event = (uint16_t)key->event;
+	}
+	return &l->reported[i];
+}
+
+static void take_drop(void *user, const struct aq_wire_drop_key *key, const struct aq_wire_drop *drop)
+{
+	struct aq_ledger *l = user;
+	struct reported *was;
+
+	if (drop->count == 0 || key->event >= AQ_WIRE_EVENTS || l->no_memory)
+		return;
+	if (l->drops == NULL) {
+		l->drops = calloc(DROPS_MAX, sizeof(*l->drops));
+		l->reported = calloc(REPORTED_SLOTS, sizeof(*l->reported));
+		l->no_memory = l->drops == NULL || l->reported == NULL;
+	}
+	was = l->no_memory || l->drop_count == DROPS_MAX ? NULL : reported_of(l, key);
+	if (was == NULL || was->count == drop->count)
+		return;
+	l->drops[l->drop_count++] = (struct drop){
+		.cgroup_id = key->cgroup_id, .count = drop->count - was->count, .event = (uint16_t)key->event, .cls = (uint8_t)key->cls,
+		.first_ns = was->count == 0 || drop->first_ns > l->report_ns ? drop->first_ns : l->report_ns,
+		.last_ns = drop->last_ns,
+	};
+	l->budget_reported[key->event] += drop->count - was->count;
+	was->count = drop->count;
+}
+
+static int by_cgroup_and_class(const void *a, const void *b)
+{
+	const struct drop *x = a, *y = b;
+
+	if (x->cgroup_id != y->cgroup_id)
+		return x->cgroup_id < y->cgroup_id ? -1 : 1;
+	return x->cls != y->cls ? (int)x->cls - y->cls : (int)x->event - y->event;
+}
+
+/* One gap for each cgroup and class that went beyond its budget. */
+static int report_budgets(struct aq_ledger *l, const struct giver *to)
+{
+	int r = 0;
+
+	l->drop_count = 0;
+	if (l->src->ops->drops == NULL)
+		return 0;
+	r = l->src->ops->drops(l->src, take_drop, l);
+	if (l->drop_count > 1)
+		qsort(l->drops, l->drop_count, sizeof(*l->drops), by_cgroup_and_class);
+	for (uint32_t i = 0, next; r == 0 && i < l->drop_count; i = next) {
+		struct aq_gap gap = { .cpu = UINT16_MAX, .cls = l->drops[i].cls, .reason = AQ_GAP_BUDGET, .by_event = l->counts,
+				      .cgroup_id = l->drops[i].cgroup_id, .first_ns = UINT64_MAX };
+
+		for (next = i; next < l->drop_count && l->drops[next].cgroup_id == gap.cgroup_id && l->drops[next].cls == gap.cls; next++) {
+			const struct drop *d = &l->drops[next];
+
+			l->counts[gap.by_event_count++] = (struct aq_gap_count){ .event_id = d->event, .count = d->count };
+			gap.count += d->count;
+			gap.first_ns = d->first_ns < gap.first_ns ? d->first_ns : gap.first_ns;
+			gap.last_ns = d->last_ns > gap.last_ns ? d->last_ns : gap.last_ns;
+		}
+		if (gap.first_ns > gap.last_ns)
+			gap.first_ns = gap.last_ns;
+		r = to->give(to->user, &gap);
+	}
+	return r;
+}
+
+/* At the end: what budgets left out and had no room to be told apart by cgroup. */
+static int report_rest(struct aq_ledger *l, const struct giver *to)
+{
+	int r = 0;
+
+	for (uint32_t cls = 0; r == 0 && cls < AQ_WIRE_CLASSES; cls++) {
+		struct aq_gap gap = { .cpu = UINT16_MAX, .cls = (uint8_t)cls, .reason = AQ_GAP_BUDGET, .first_ns = l->start_ns,
+				      .last_ns = aq_source_now_ns(l->src) };
+
+		for (uint32_t i = 0; i < AQ_WIRE_EVENTS; i++) {
+			uint64_t all = 0;
+
+			for (uint32_t cpu = 0; l->class_of_event[i] == cls && cpu < l->src->rings.cpu_count; cpu++)
+				all += aq_shared_peek(&l->src->rings.cpu[cpu]->budget[i]);
+			l->by_event[i] = all > l->budget_reported[i] ? all - l->budget_reported[i] : 0;
+			l->budget_reported[i] += l->by_event[i];
+		}
+		gap.count = list_counts(l, l->by_event, &gap);
+		if (gap.count > 0)
+			r = to->give(to->user, &gap);
+	}
+	return r;
+}
+
 int aq_ledger_report(struct aq_ledger *l, bool final, int (*give)(void *user, const struct aq_gap *gap), void *user)
 {
 	struct giver to = { .give = give, .user = user };
@@ -276,6 +409,11 @@ int aq_ledger_report(struct aq_ledger *l, bool final, int (*give)(void *user, co
 		if (r < 0)
 			return r;
 	}
+	r = report_budgets(l, &to);
+	if (r == 0 && final)
+		r = report_rest(l, &to);
+	if (r < 0)
+		return r;
 	if (skipped > l->skipped) {
 		struct aq_gap gap = {
 			.first_ns = l->report_ns,

@@ -104,6 +104,7 @@ static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 	for (unsigned i = 0; i < AQ_WIRE_EVENTS; i++)
 		skipped += c->skip[i] && aq_schema_event(i) != NULL;
 	if (root != NULL && add_text(root, "syscalls", c->syscalls) && add_text(root, "exclude", c->exclude) && add_retention(root, &c->retention) &&
+	    aq_policy_describe(&c->policy, root) &&
 	    cJSON_AddNumberToObject(root, "syscalls_left_out", skipped) != NULL &&
 	    cJSON_AddBoolToObject(root, "only_command", c->command != NULL) != NULL &&
 	    cJSON_AddBoolToObject(root, "snapshot", !c->no_snapshot) != NULL &&

@@ -194,6 +194,7 @@ static int load_source(struct session *s)
 	const struct aq_live_options options = {
 		.ring_bytes = s->config->ring_bytes,
 		.skip = s->config->skip,
+		.policy = &s->config->policy,
 		.durations = s->config->durations,
 		.only_targets = s->config->command != NULL,
 		.verbose = s->config->verbose,

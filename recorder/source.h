@@ -18,6 +18,12 @@ struct aq_source_ops {
 	uint64_t (*now_ns)(struct aq_source *src);
 	/* How often the kernel did not run a program of ours, since the start. Any thread. */
 	uint64_t (*skipped)(struct aq_source *src);
+	/*
+	 * What budgets left out since the start, by cgroup and event: each is called with what it is by now. NULL: the
+	 * source has no budgets. The encoding thread.
+	 */
+	int (*drops)(struct aq_source *src, void (*each)(void *user, const struct aq_wire_drop_key *key, const struct aq_wire_drop *drop),
+		     void *user);
 	/* Nothing new is produced after this; what is under way may still settle (aq_rings_settled). */
 	int (*stop)(struct aq_source *src, struct aq_err *err);
 	void (*free)(struct aq_source *src);

@@ -22,7 +22,9 @@
 
 #include "aquila.skel.h"
 
-enum { MAX_PROGRAMS = 10, PID_MAX_DEFAULT = 32768 };
+enum { MAX_PROGRAMS = 10, PID_MAX_DEFAULT = 32768, FILTER_CGROUPS = 65536, BUDGETS = 16384, BUDGET_DROPS = 65536 };
+
+static const struct aq_policy no_policy;
 
 struct mapping {
 	uint8_t *base;
@@ -37,6 +39,7 @@ struct aq_live {
 	struct mapping ctl, fixed, attr;
 	uint32_t fixed_parts, attr_parts, slot_bytes;
 	bool durations;
+	const struct aq_policy *policy;
 	char missing[256];
 };
 
@@ -99,7 +102,25 @@ static void live_free(struct aq_source *src)
 	free(l);
 }
 
+static int live_drops(struct aq_source *src, void (*each)(void *user, const struct aq_wire_drop_key *key, const struct aq_wire_drop *drop),
+		      void *user)
+{
+	int fd = bpf_map__fd(live(src)->skel->maps.budget_drops);
+	struct aq_wire_drop_key key, *before = NULL;
+	struct aq_wire_drop drop;
+
+	if (!live(src)->skel->rodata->cfg_budget)
+		return 0;
+	while (bpf_map_get_next_key(fd, before, &key) == 0) { /* nothing is ever removed: none is skipped */
+		if (bpf_map_lookup_elem(fd, &key, &drop) == 0)
+			each(user, &key, &drop);
+		before = &key;
+	}
+	return 0;
+}
+
 static const struct aq_source_ops live_ops = {
+	.drops = live_drops,
 	.now_ns = live_now_ns,
 	.skipped = live_skipped,
 	.stop = live_stop,
@@ -333,6 +354,46 @@ static int configure_durations(struct aq_live *l)
 	return r == 0 ? bpf_map__set_max_entries(l->skel->maps.stamps, stamps) : r;
 }
 
+/* Maps that nothing uses are as small as can be. */
+static int configure_policy(struct aq_live *l)
+{
+	struct aquila_bpf *s = l->skel;
+	bool budget = aq_policy_has_budget(l->policy);
+	int r = 0;
+
+	memcpy((void *)(uintptr_t)&s->rodata->cfg_filter, &l->policy->filter, sizeof(l->policy->filter));
+	s->rodata->cfg_budget = budget;
+	s->rodata->cfg_limit = aq_policy_limit(l->policy);
+	if (aq_policy_has_cgroups(l->policy))
+		r = bpf_map__set_max_entries(s->maps.filter_cgroups, FILTER_CGROUPS);
+	if (r == 0 && budget)
+		r = bpf_map__set_max_entries(s->maps.budgets, BUDGETS);
+	if (r == 0 && budget)
+		r = bpf_map__set_max_entries(s->maps.budget_limits, AQ_POLICY_BUDGETS);
+	return r == 0 && budget ? bpf_map__set_max_entries(s->maps.budget_drops, BUDGET_DROPS) : r;
+}
+
+static int name_cgroup(void *user, uint64_t cgroup_id, uint32_t bits)
+{
+	const struct aq_live *l = user;
+
+	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.filter_cgroups), &cgroup_id, &bits, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int name_limit(void *user, uint64_t cgroup_id, const struct aq_wire_limit *limit)
+{
+	const struct aq_live *l = user;
+
+	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.budget_limits), &cgroup_id, limit, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int resolve_policy(struct aq_live *l, struct aq_err *err)
+{
+	const struct aq_policy_sink sink = { .filter = name_cgroup, .limit = name_limit, .user = l };
+
+	return aq_policy_resolve(l->policy, &sink, err);
+}
+
 static int configure(struct aq_live *l, const struct aq_live_options *options, struct aq_err *err)
 {
 	uint32_t cpus = l->source.rings.cpu_count, rings = cpus * AQ_WIRE_CLASSES;
@@ -348,6 +409,8 @@ static int configure(struct aq_live *l, const struct aq_live_options *options, s
 	l->skel->rodata->cfg_abi = abis[0];
 	l->skel->rodata->cfg_compat_abi = abis[1];
 	r = bpf_map__set_max_entries(l->skel->maps.ctl, cpus);
+	if (r == 0)
+		r = configure_policy(l);
 	if (r == 0)
 		r = configure_durations(l);
 	if (r == 0)
@@ -372,6 +435,7 @@ int aq_live_load(const struct aq_live_options *options, struct aq_source **ret_s
 	}
 	l->source.ops = &live_ops;
 	l->durations = options->durations;
+	l->policy = options->policy != NULL ? options->policy : &no_policy;
 	l->slot_bytes = options->durations ? sizeof(struct aq_wire_timed) : sizeof(struct aq_wire_fixed);
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* before 5.11 maps are charged to it */
 	libbpf_set_print(NULL);
@@ -388,6 +452,8 @@ int aq_live_load(const struct aq_live_options *options, struct aq_source **ret_s
 			r = map_rings(l, err);
 		if (r == 0)
 			r = fill_calls(l, options->skip, err);
+		if (r == 0)
+			r = resolve_policy(l, err);
 	}
 	if (r < 0) {
 		live_free(&l->source);
@@ -431,7 +497,7 @@ int aq_live_attach(struct aq_source *src, struct aq_err *err)
 			note_missing(l, list[i].tracepoint);
 		}
 	}
-	return 0;
+	return resolve_policy(l, err); /* once more: cgroups that were made meanwhile */
 }
 
 const char *aq_live_missing(struct aq_source *src)

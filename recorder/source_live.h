@@ -9,11 +9,13 @@
 
 #include <sys/types.h>
 
+#include "recorder/policy.h"
 #include "recorder/source.h"
 
 struct aq_live_options {
 	uint64_t ring_bytes;      /* for all rings together; rounded down to powers of two, at least the smallest rings */
 	const bool *skip;         /* AQ_WIRE_EVENTS entries: counted as left out, not recorded */
+	const struct aq_policy *policy; /* filters and budgets; borrowed until attached */
 	bool durations;           /* of system calls; slots are struct aq_wire_timed */
 	bool only_targets;        /* only processes named by aq_live_add_target and what descends from them */
 	bool verbose;             /* the verifier's whole log in case of refusal, on stderr */

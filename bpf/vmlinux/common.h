@@ -74,8 +74,44 @@ struct files_struct {
 struct mm_struct {
 	unsigned long arg_start, arg_end;
 };
+struct ns_common {
+	unsigned int inum;
+};
+struct cgroup_namespace {
+	struct ns_common ns;
+};
+struct ipc_namespace {
+	struct ns_common ns;
+};
+struct mnt_namespace {
+	struct ns_common ns;
+};
+struct net {
+	struct ns_common ns;
+};
+struct pid_namespace {
+	struct ns_common ns;
+};
+struct time_namespace { /* since 5.6 */
+	struct ns_common ns;
+};
+struct user_namespace {
+	struct ns_common ns;
+};
+struct uts_namespace {
+	struct ns_common ns;
+};
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct ipc_namespace *ipc_ns;
+	struct mnt_namespace *mnt_ns;
+	struct net *net_ns;
+	struct time_namespace *time_ns;
+	struct cgroup_namespace *cgroup_ns;
+};
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 struct pid {
 	unsigned int level;
@@ -109,6 +145,7 @@ struct cred {
 	kuid_t uid, euid;
 	kgid_t gid, egid;
 	kernel_cap_t cap_effective;
+	struct user_namespace *user_ns;
 };
 struct kernfs_node {
 	u64 id;
@@ -116,7 +153,13 @@ struct kernfs_node {
 struct cgroup_root {
 	int hierarchy_id;
 };
+struct cgroup;
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
 struct cgroup {
+	struct cgroup_subsys_state self;
 	int level;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
@@ -136,6 +179,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct pid *thread_pid;
 	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
 	char comm[16];
 };
 struct linux_binprm {

@@ -3,6 +3,7 @@
  * The cgroup trees and the way from a process's path to the id that the kernel side reports. The id is the 64-bit one
  * of kernfs file handles, which is the inode number on all 64-bit kernels.
  */
+#include "recorder/state/cgroup_id.h"
 #include "recorder/state/internal.h"
 
 #include <dirent.h>
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AQ_CGROUP_DEPTH = 128, AQ_KERNFS_HANDLE = 0xfe };
+enum { AQ_CGROUP_DEPTH = 128 };
 
 int aq_cgroups_init(struct aq_cgroups *c, uint32_t max)
 {
@@ -129,24 +130,6 @@ void aq_cgroups_number(struct aq_cgroups *c, const char *text, size_t len)
 				c->hierarchy[i].number = (uint32_t)number;
 }
 
-static uint64_t id_of(int fd)
-{
-	struct {
-		struct file_handle head;
-		unsigned char bytes[64];
-	} h = { .head.handle_bytes = sizeof(h.bytes) };
-	struct stat st;
-	uint64_t id;
-	int mount;
-
-	if (name_to_handle_at(fd, "", &h.head, &mount, AT_EMPTY_PATH) == 0 && h.head.handle_bytes == sizeof(id) &&
-	    h.head.handle_type == AQ_KERNFS_HANDLE) {
-		memcpy(&id, h.head.f_handle, sizeof(id));
-		return id;
-	}
-	return fstat(fd, &st) == 0 ? st.st_ino : 0;
-}
-
 static uint32_t hash_path(const char *path, size_t len)
 {
 	uint64_t h = 0xcbf29ce484222325ull;
@@ -238,7 +221,7 @@ static int walk_child(struct walk *w, int parent, const struct dirent *entry, un
 static int walk_dir(struct walk *w, int fd, unsigned depth)
 {
 	const char *path = w->len ? w->path : "/";
-	uint64_t id = id_of(fd);
+	uint64_t id = aq_cgroup_id(fd);
 	struct dirent *entry;
 	DIR *dir;
 	int r;
@@ -321,7 +304,7 @@ static uint64_t look_up(struct aq_cgroups *c, const char *path, size_t len)
 	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	id = id_of(fd);
+	id = aq_cgroup_id(fd);
 	close(fd);
 	if (id)
 		remember(c, path, len, id);

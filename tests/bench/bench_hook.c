@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bpf/wire.h"
+
 #include "aquila.skel.h"
 #include "recorder/calls.h"
 

@@ -28,6 +28,8 @@
 #include "recorder/decode.h"
 #include "recorder/rings.h"
 
+#include "bpf/wire.h"
+
 #include "aquila.skel.h"
 #include "tests/unit/aq_test.h"
 
