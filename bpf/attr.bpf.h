@@ -113,7 +113,7 @@ static __always_inline void attr_head(struct attrs *a, char *place, u32 key, u32
 	head->flags = (u16)flags;
 	head->len = n;
 	head->true_len = true_len;
-	head->reserved = 0;
+	head->arg = 0;
 	a->ring->attr_bytes += sizeof(*head) + ((n + 7u) & ~7u);
 	a->ring->attr_count++;
 }

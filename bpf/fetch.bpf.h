@@ -22,21 +22,24 @@ static __always_inline void string_head(struct attrs *a, char *place, u32 key, l
 			  n > 0 ? ((u32)n - 1) & (STRING_MAX - 1) : 0, 0);
 }
 
+/* Read as a whole and then cut to the setting: so the length is known of what is shorter than the longest path. */
 static __noinline u32 put_user_string(struct attrs *a, u32 key, u64 user)
 {
 	char *place = attr_place(a);
-	u32 size = cfg_string_max;
+	u32 keep = cfg_string_max;
 	char next = 0;
 
 	if (!place)
 		return 1;
-	if (size > STRING_MAX) /* proves the bound of the read */
-		size = STRING_MAX;
-	long n = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr), size, (const void *)user);
+	long n = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr), STRING_MAX, (const void *)user);
+	if (n > (long)keep && n < STRING_MAX) {
+		attr_head(a, place, key, AQ_WIRE_ATF_TRUNCATED, (keep - 1) & (STRING_MAX - 1), (u32)n - 1);
+		return 0;
+	}
 	/* a string that fills the buffer exactly is not cut: the byte under its last NUL tells */
-	if (n >= (long)size)
-		bpf_probe_read_user(&next, 1, (const void *)(user + size - 1));
-	string_head(a, place, key, n, next != 0);
+	if (n >= STRING_MAX)
+		bpf_probe_read_user(&next, 1, (const void *)(user + STRING_MAX - 1));
+	string_head(a, place, key, n > (long)keep ? (long)keep : n, next != 0 || n > (long)keep);
 	return 0;
 }
 
@@ -64,6 +67,40 @@ static __always_inline void put_user_bytes(struct attrs *a, u32 key, u64 user, u
 		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
 	else
 		attr_head(a, place, key, full > max ? AQ_WIRE_ATF_TRUNCATED : 0, n, full > max ? full : 0);
+}
+
+/* A structure of which at most AQ_WIRE_STRUCT_MAX bytes are looked at. */
+static __always_inline void put_user_struct(struct attrs *a, u32 arg, u64 user, u64 n)
+{
+	char *place = attr_place(a);
+
+	if (!place)
+		return;
+	if (n > AQ_WIRE_STRUCT_MAX) /* proves the bound of the read */
+		n = AQ_WIRE_STRUCT_MAX;
+	if (n == 0 || bpf_probe_read_user(place + sizeof(struct aq_wire_attr), (u32)n, (const void *)user) != 0)
+		attr_head(a, place, AQ_ATTR_STRUCT, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+	else
+		attr_head(a, place, AQ_ATTR_STRUCT, 0, (u32)n, 0);
+	((struct aq_wire_attr *)(void *)place)->arg = arg;
+}
+
+/* The first `max` bytes of n that were read or written. */
+static __always_inline void put_user_data(struct attrs *a, u32 key, u64 user, u64 n, u32 max)
+{
+	char *place = attr_place(a);
+	u64 take = n;
+
+	if (!place)
+		return;
+	if (take > max)
+		take = max;
+	if (take > AQ_WIRE_DATA_MAX) /* proves the bound of the read */
+		take = AQ_WIRE_DATA_MAX;
+	if (bpf_probe_read_user(place + sizeof(struct aq_wire_attr), (u32)take, (const void *)user) != 0)
+		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+	else
+		attr_head(a, place, key, take < n ? AQ_WIRE_ATF_TRUNCATED : 0, (u32)take, take < n ? (u32)n : 0);
 }
 
 /* A vector of pointers (of 4 or 8 bytes) to strings, each kept with its NUL. */
@@ -102,8 +139,11 @@ static __noinline u32 put_user_vec(struct attrs *a, u32 key, u64 user, u32 point
 	return 0;
 }
 
-/* The argument area of a new program, NULs and all, page by page: one that is not there does not cost the others. */
-static __noinline u32 put_argv(struct attrs *a, u64 start, u64 end)
+/*
+ * The arguments or the environment of a new program, NULs and all, page by page: one that is not there does not cost the
+ * others.
+ */
+static __noinline u32 put_area(struct attrs *a, u32 key, u64 start, u64 end)
 {
 	char *place = attr_place(a);
 	u64 max = cfg_argv_max;
@@ -134,11 +174,11 @@ static __noinline u32 put_argv(struct attrs *a, u64 start, u64 end)
 	}
 	n = (u32)attr_used(a);
 	if (n == 0)
-		attr_head(a, place, AQ_ATTR_ARGV, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
 	else if (n < end - start)
-		attr_head(a, place, AQ_ATTR_ARGV, AQ_WIRE_ATF_TRUNCATED, n, (u32)(end - start));
+		attr_head(a, place, key, AQ_WIRE_ATF_TRUNCATED, n, (u32)(end - start));
 	else
-		attr_head(a, place, AQ_ATTR_ARGV, 0, n, 0);
+		attr_head(a, place, key, 0, n, 0);
 	return 0;
 }
 

@@ -102,5 +102,9 @@ const volatile unsigned int cfg_abi = 0;          /* of 64-bit calls, enum aq_ab
 const volatile unsigned int cfg_compat_abi = 1;   /* of 32-bit calls */
 const volatile unsigned int cfg_string_max = 4096; /* longest string with its NUL; at most STRING_MAX */
 const volatile unsigned int cfg_argv_max = 16384;  /* longest argument area of an exec; at most ARGV_MAX */
+const volatile unsigned int cfg_uring_submit = 0;  /* enum aq_wire_uring: form of the tracepoints */
+const volatile unsigned int cfg_uring_complete = 0;
+const volatile unsigned int cfg_environment = 0;   /* of a new program too */
+const volatile unsigned int cfg_data_max = 0;      /* bytes of what is read and written; at most AQ_WIRE_DATA_MAX */
 
 #endif

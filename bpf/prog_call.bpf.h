@@ -6,14 +6,13 @@
 #ifndef AQ_BPF_PROG_CALL_H
 #define AQ_BPF_PROG_CALL_H
 
-#include "fetch.bpf.h"
 #include "budget.bpf.h"
+#include "fetch_call.bpf.h"
 #include "filter.bpf.h"
 #include "proc.bpf.h"
-#include "sock.bpf.h"
 #include "stamp.bpf.h"
 
-enum { CLASS_ORDINARY = 2, ERR_INPROGRESS = 115 };
+enum { CLASS_ORDINARY = 2 };
 
 #if defined(__TARGET_ARCH_x86)
 enum { TS_COMPAT = 2, X32_BIT = 0x40000000, ABI_X32 = 2, NR_SIGRETURN = 15, NR_SIGRETURN_COMPAT = 173 };
@@ -68,66 +67,6 @@ static __always_inline void put_compat_registers(struct entry *e, struct pt_regs
 }
 #endif
 
-/* The attribute that one pointer among the arguments leads to. */
-static __always_inline void fetch_one(struct attrs *a, struct aq_wire_call *call, u32 i, bool compat)
-{
-	struct aq_wire_fixed *slot = a->slot;
-	u32 kind = call->attr[i].kind, key = call->attr[i].key, n = call->attr[i].arg, len_arg = call->attr[i].len_arg;
-
-	if (n >= AQ_WIRE_ARGS) /* proves the bound of args */
-		return;
-	u64 user = slot->args[n];
-	if (!user)
-		return;
-	if (kind == AQ_WIRE_FETCH_STRING) {
-		put_user_string(a, key, user);
-	} else if (kind == AQ_WIRE_FETCH_STRVEC) {
-		put_user_vec(a, key, user, compat ? 4 : 8);
-	} else if (kind == AQ_WIRE_FETCH_FD_PAIR) {
-		if (slot->ret >= 0)
-			put_user_bytes(a, key, user, 8, 8);
-	} else if (len_arg < AQ_WIRE_ARGS) {
-		u32 length = (u32)slot->args[len_arg];
-
-		if (kind == AQ_WIRE_FETCH_SOCKADDR_OUT) {
-			/* the length of the whole address: of a shorter buffer what lies behind it is taken along */
-			if (slot->ret < 0 ||
-			    bpf_probe_read_user(&length, sizeof(length), (void *)slot->args[len_arg]) != 0)
-				return;
-			if (length > SOCKADDR_MAX)
-				length = SOCKADDR_MAX;
-		}
-		if (length)
-			put_user_bytes(a, key, user, length, SOCKADDR_MAX);
-	}
-}
-
-/* Everything variable of a call. The slot is filled already and not published yet. */
-static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixed *slot, struct aq_wire_call *call,
-				  u32 index, u32 compat)
-{
-	struct attrs a;
-
-	if (!attrs_begin(&a, ring, slot, index))
-		return 1;
-	for (u32 i = 0; i < 4; i++) {
-		if (i >= call->attr_count)
-			break;
-		fetch_one(&a, call, i, compat);
-	}
-	if ((call->flags & AQ_WIRE_CALL_RET_FD) && slot->ret >= 0 && cfg_kernel_paths) {
-		struct file *file = current_file((u64)slot->ret);
-
-		if (file)
-			put_path(&a, file);
-	}
-	/* of the calls on sockets only accept fills an address: the result is the socket there */
-	if ((call->flags & AQ_WIRE_CALL_SOCK_FD) && (slot->ret >= 0 || slot->ret == -ERR_INPROGRESS))
-		put_tuple(&a, call->attr[0].kind == AQ_WIRE_FETCH_SOCKADDR_OUT ? (u64)slot->ret : (u32)slot->args[0]);
-	attrs_end(&a);
-	return 0;
-}
-
 /* Loaded only where durations are recorded. */
 SEC("?tp_btf/sys_enter")
 int aq_sys_enter(u64 *ctx)
@@ -177,7 +116,8 @@ int aq_sys_exit(u64 *ctx)
 			event = call->event;
 			cls = call->cls;
 			skip = call->flags & AQ_WIRE_CALL_SKIP ? SKIP_FILTER : 0;
-			want = call->attr_count | (call->flags & (AQ_WIRE_CALL_RET_FD | AQ_WIRE_CALL_SOCK_FD));
+			want = call->attr_count | (call->flags &
+					     (AQ_WIRE_CALL_RET_FD | AQ_WIRE_CALL_SOCK_FD | AQ_WIRE_CALL_ARG_FD));
 		}
 	}
 	/* what is vital, class 0, is always recorded */
@@ -197,6 +137,9 @@ int aq_sys_exit(u64 *ctx)
 		put_registers(&e, regs);
 	if (!event)
 		e.slot->args[5] = nr;
+	/* most reads have no such result: they are through without a look at the descriptor */
+	if (want && call && (call->flags & AQ_WIRE_CALL_DNS_ONLY) && (u64)ret - AQ_WIRE_DNS_MIN > AQ_WIRE_DNS_MAX - AQ_WIRE_DNS_MIN)
+		want = 0;
 	if (want && call)
 		fetch_attrs(e.ring, e.slot, call, e.index, compat);
 	leave(&e);

@@ -140,7 +140,13 @@ int aq_exec(u64 *ctx)
 		put_kernel_string(&a, AQ_ATTR_PATH, bprm->filename, STRING_MAX);
 		put_path(&a, file);
 		if (end > start)
-			put_argv(&a, start, end);
+			put_area(&a, AQ_ATTR_ARGV, start, end);
+		if (cfg_environment) {
+			start = BPF_CORE_READ(task, mm, env_start);
+			end = BPF_CORE_READ(task, mm, env_end);
+			if (end > start)
+				put_area(&a, AQ_ATTR_ENVP, start, end);
+		}
 		attrs_end(&a);
 	}
 	leave(&e);

@@ -36,6 +36,25 @@ static __always_inline void put_unix_name(char *to, struct sock *sk)
 		bpf_probe_read_kernel(to, n, (void *)addr + bpf_core_field_offset(struct unix_address, name));
 }
 
+enum { SOCKET_DATAGRAM = 2, PORT_DNS = 53, PORT_DNS_NETWORK = 53 << 8, PORT_UNCONNECTED = 0, PORT_NONE = 0xffffffff };
+
+/* The peer's port of an internet datagram socket: PORT_UNCONNECTED if it has no peer, PORT_NONE if it is none. */
+static __noinline u32 datagram_port(u64 fd)
+{
+	struct file *file = current_file((u32)fd);
+
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & MODE_FORMAT) != MODE_SOCKET)
+		return PORT_NONE;
+	struct socket *sock = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(sock, sk);
+	if (BPF_CORE_READ(sock, type) != SOCKET_DATAGRAM || !sk)
+		return PORT_NONE;
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family != FAMILY_INET && family != FAMILY_INET6)
+		return PORT_NONE;
+	return __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
 static __noinline u32 put_tuple(struct attrs *a, u64 fd)
 {
 	char *place = attr_place(a);

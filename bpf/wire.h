@@ -39,6 +39,8 @@ enum {
 	AQ_WIRE_EVENTS = 1200,            /* event ids are below this; equals AQ_EVENT_ID_MAX */
 	AQ_WIRE_NR_MAX = 1024,            /* raw syscall numbers looked up per ABI */
 	AQ_WIRE_ARGS = 6,
+	AQ_WIRE_FETCHES = 6,              /* rows of one call */
+	AQ_WIRE_NONE = 255,               /* no such argument */
 };
 
 enum aq_wire_flag {
@@ -95,7 +97,7 @@ struct aq_wire_attr {                 /* one attribute: this, then len bytes, th
 	aq_u16 flags;                     /* enum aq_attr_flag, or AQ_WIRE_ATF_* above the low byte */
 	aq_u32 len;
 	aq_u32 true_len;
-	aq_u32 reserved;
+	aq_u32 arg;                       /* of a structure: the argument that led to it; else 0 */
 };
 enum {
 	/* as enum aq_attr_flag */
@@ -203,6 +205,29 @@ struct aq_wire_drop {
 	aq_u64 count, first_ns, last_ns;
 };
 
+/* What the tracepoints of io_uring are given: it changed from kernel to kernel. */
+enum aq_wire_uring {
+	AQ_WIRE_URING_NONE = 0,           /* no such tracepoint, or not in a form that is known */
+	AQ_WIRE_URING_REQUEST = 1,        /* submit: request … */
+	AQ_WIRE_URING_RING = 2,           /* submit: ring, opcode, user data … */
+	AQ_WIRE_URING_RING_REQUEST = 3,   /* submit: ring, request, opcode, user data … */
+	AQ_WIRE_URING_NUMBERS = 4,        /* complete: ring, request, user data, result, flags … */
+	AQ_WIRE_URING_ENTRY = 5,          /* complete: ring, request, entry */
+};
+
+/* What one argument leads to, and when it is followed. */
+struct aq_wire_fetch_row {
+	aq_u8 arg;                        /* index of the argument */
+	aq_u8 kind;                       /* enum aq_wire_fetch */
+	aq_u8 key;                        /* enum aq_attr_key */
+	aq_u8 len_arg;                    /* index of the argument that holds a length (or see the kind), 255 if none */
+	aq_u8 when;                       /* enum aq_wire_when */
+	aq_u8 if_arg;                     /* only if the low half of this argument is `value`; 255: whatever they are */
+	aq_u8 size;                       /* bytes of a structure whose size no argument tells */
+	aq_u8 deref;                      /* the pointer itself lies (in 64 bits) this far behind the argument; 255: it is it */
+	aq_u32 value;
+};
+
 /* One row per (abi, nr) of the map `calls`, filled by the recorder from the schema before loading. */
 struct aq_wire_call {
 	aq_u16 event;                     /* schema id, 0: no such call */
@@ -210,24 +235,41 @@ struct aq_wire_call {
 	aq_u8 attr_count;                 /* pointers among the arguments that are fetched as attributes */
 	aq_u8 flags;                      /* enum aq_wire_call_flag */
 	aq_u8 reserved[3];
-	struct {
-		aq_u8 arg;                    /* index of the argument */
-		aq_u8 kind;                   /* enum aq_wire_fetch */
-		aq_u8 key;                    /* enum aq_attr_key */
-		aq_u8 len_arg;                /* index of the argument that holds a length, 255 if none */
-	} attr[4];
+	struct aq_wire_fetch_row attr[AQ_WIRE_FETCHES];
 };
 enum aq_wire_call_flag {
 	AQ_WIRE_CALL_SKIP = 1 << 0,       /* filtered out: counted as policy */
 	AQ_WIRE_CALL_RET_FD = 1 << 1,     /* result is a descriptor of a file: its kernel path is wanted on success */
 	AQ_WIRE_CALL_SOCK_FD = 1 << 2,    /* args[0] (accept: the result) is a socket: its tuple is wanted */
+	AQ_WIRE_CALL_ARG_FD = 1 << 6,     /* args[0] is a descriptor of a file: its kernel path is wanted */
+	AQ_WIRE_CALL_DNS_ONLY = 1 << 5,   /* rows are followed only where args[0] is a socket that has an answer of a DNS server */
 };
 enum aq_wire_fetch {
 	AQ_WIRE_FETCH_STRING = 1,
 	AQ_WIRE_FETCH_SOCKADDR_IN = 2,    /* pointer and length by value */
 	AQ_WIRE_FETCH_SOCKADDR_OUT = 3,   /* pointer, and pointer to the length; only on success */
-	AQ_WIRE_FETCH_STRVEC = 4,
+	AQ_WIRE_FETCH_STRVEC = 4,         /* in the last row of a call only */
 	AQ_WIRE_FETCH_FD_PAIR = 5,        /* pointer to two ints; only on success */
+	AQ_WIRE_FETCH_STRUCT = 6,         /* a structure of the user's, at most AQ_WIRE_STRUCT_MAX bytes (AQ_ATTR_STRUCT) */
+	AQ_WIRE_FETCH_TEXT = 7,           /* pointer and length by value of a text that needs no NUL */
+	AQ_WIRE_FETCH_FD_NS = 9,          /* a descriptor: inode and kind of its namespace, two words as a structure */
+	/* bytes that were read or written, as many as the result says; len_arg: the address of who sent them, 255 if none */
+	AQ_WIRE_FETCH_DATA = 10,          /* pointer to the bytes */
+	AQ_WIRE_FETCH_IOVEC_DATA = 11,    /* to struct iovec, of which the first is taken */
+	AQ_WIRE_FETCH_MSG_DATA = 12,      /* to struct msghdr, likewise */
+	AQ_WIRE_FETCH_MMSG_DATA = 13,     /* to struct mmsghdr, of which the first is taken */
+	AQ_WIRE_FETCH_MSG_NAME = 14,      /* to struct msghdr or mmsghdr: its address */
+};
+enum aq_wire_when {
+	AQ_WIRE_WHEN_OK = 1 << 0,         /* the call did not fail */
+	AQ_WIRE_WHEN_FAILED = 1 << 1,
+	AQ_WIRE_WHEN_DNS = 1 << 2,        /* data: of an answer of a DNS server all that there is, also where no data is asked for */
+};
+enum {
+	AQ_WIRE_STRUCT_MAX = 128,
+	AQ_WIRE_DATA_MAX = 4096,          /* bytes of data that can be asked for */
+	AQ_WIRE_DNS_MIN = 28,             /* an answer with an address is not shorter: header, question and record */
+	AQ_WIRE_DNS_MAX = 4096,
 };
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "recorder/structs.h"
+
 /*
  * Components, innermost first, each with one NUL behind it: "hosts\0etc\0" becomes "/etc/hosts"; none at all is the
  * root. Where leading components are missing (AQ_ATF_PARTIAL) the text starts without a slash.
@@ -48,15 +50,36 @@ static void merge_words(struct aq_event *ev, uint32_t expected, const uint8_t *d
 		memcpy(&ev->args[i], data, 8);
 }
 
+/* Where the structures of an event lie until all are there. */
+struct structs {
+	struct aq_struct_bytes by_arg[AQ_WIRE_ARGS];
+	bool unreadable;
+};
+
+static void add_attr(struct aq_event *ev, unsigned key, unsigned flags, const void *data, uint32_t len)
+{
+	if (ev->attr_count < AQ_EVENT_MAX_ATTRS && aq_event_attr(ev, (enum aq_attr_key)key) == NULL)
+		ev->attrs[ev->attr_count++] = (struct aq_attr){ .key = (uint16_t)key, .flags = (uint16_t)flags, .len = len, .data = data };
+}
+
 /* One attribute whose bytes are known to lie in the record. False: not usable. */
 static bool decode_attr(struct aq_event *ev, const struct aq_wire_attr *wire, const uint8_t *data,
-			struct aq_decode_scratch *scratch)
+			struct aq_decode_scratch *scratch, struct structs *structs)
 {
 	enum aq_attr_type type = aq_attr_type((enum aq_attr_key)wire->key);
 	struct aq_attr *attr;
 
 	if (wire->key == AQ_ATTR_WORDS) {
 		merge_words(ev, ev->arg_count, data, wire->len);
+		return true;
+	}
+	if (wire->key == AQ_ATTR_STRUCT) {
+		if (wire->arg >= AQ_WIRE_ARGS)
+			return false;
+		if (wire->flags & AQ_ATF_UNREADABLE)
+			structs->unreadable = true;
+		else
+			structs->by_arg[wire->arg] = (struct aq_struct_bytes){ data, wire->len };
 		return true;
 	}
 	if (wire->key == 0 || wire->key >= AQ_ATTR_KEY_MAX || type == 0 || ev->attr_count >= AQ_EVENT_MAX_ATTRS)
@@ -87,7 +110,7 @@ static bool decode_attr(struct aq_event *ev, const struct aq_wire_attr *wire, co
 }
 
 static bool decode_attrs(struct aq_event *ev, const struct aq_wire_attr_record *record, uint32_t bytes,
-			 struct aq_decode_scratch *scratch)
+			 struct aq_decode_scratch *scratch, struct structs *structs)
 {
 	const uint8_t *p = (const uint8_t *)record;
 	uint32_t offset = sizeof(*record);
@@ -105,7 +128,7 @@ static bool decode_attrs(struct aq_event *ev, const struct aq_wire_attr_record *
 		offset += sizeof(wire);
 		if (wire.len > bytes - offset)
 			return false;
-		whole &= decode_attr(ev, &wire, p + offset, scratch);
+		whole &= decode_attr(ev, &wire, p + offset, scratch, structs);
 		offset += wire.len;
 		offset = (offset + 7u) & ~7u;
 		if (offset > bytes)
@@ -114,10 +137,22 @@ static bool decode_attrs(struct aq_event *ev, const struct aq_wire_attr_record *
 	return whole;
 }
 
+/* Three small numbers share the first word on the wire, and the result is where others have theirs (bpf/prog_uring). */
+static void take_request_apart(struct aq_event *ev)
+{
+	ev->args[6] = ev->args[0] >> 8 & 0xff;
+	ev->args[7] = ev->args[0] >> 16 & 0xffff;
+	ev->args[8] = (uint64_t)ev->ret;
+	ev->args[0] &= 0xff;
+	ev->ret = 0;
+}
+
 void aq_decode(const struct aq_wire_fixed *fixed, const struct aq_wire_attr_record *attr, uint32_t attr_bytes,
 	       uint32_t cpu, uint32_t cls, struct aq_decode_scratch *scratch, struct aq_event *ev)
 {
 	const struct aq_event_schema *schema = aq_schema_event(fixed->event);
+	struct aq_struct_bytes name;
+	struct structs structs = { 0 };
 
 	ev->time_ns = fixed->time_ns;
 	ev->cgroup_id = fixed->cgroup_id;
@@ -151,11 +186,20 @@ void aq_decode(const struct aq_wire_fixed *fixed, const struct aq_wire_attr_reco
 	if (fixed->flags & AQ_WIRE_ATTR_LOST)
 		ev->flags |= AQ_EVF_DEGRADED;
 	if (attr != NULL) {
-		if (!decode_attrs(ev, attr, attr_bytes, scratch))
+		if (!decode_attrs(ev, attr, attr_bytes, scratch, &structs))
 			ev->flags |= AQ_EVF_DEGRADED;
 	} else if (fixed->flags & AQ_WIRE_HAS_ATTR) {
 		ev->flags |= AQ_EVF_DEGRADED;
 	}
+	if (ev->id == AQ_EV_uring_submit || ev->id == AQ_EV_uring_io)
+		take_request_apart(ev);
+	if (schema == NULL || ev->id >= AQ_EVENT_ID_STATE)
+		return;
+	aq_struct_decode(ev, structs.by_arg, &name);
+	if (name.len > 0)
+		add_attr(ev, AQ_ATTR_NAME, 0, name.data, name.len);
+	if (structs.unreadable)
+		add_attr(ev, AQ_ATTR_DATA, AQ_ATF_UNREADABLE, "", 0);
 }
 
 void aq_decode_duration(const struct aq_wire_fixed *fixed, uint32_t record_bytes, struct aq_event *ev)

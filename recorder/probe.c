@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "recorder/privileges.h"
+#include "recorder/uring.h"
 
 void aq_probe_add(struct aq_probe *probe, const char *key, const char *name, bool present, bool required,
 		  const char *without, const char *detail)
@@ -94,6 +95,7 @@ void aq_probe_run(struct aq_probe *probe)
 	static const char *const cgroup[] = { "cgroup_mkdir", "cgroup_rmdir", "cgroup_attach_task", NULL };
 	bool privileges = aq_privileges_suffice(), btf_file = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 	struct btf *btf = btf_file ? btf__load_vmlinux_btf() : NULL;
+	struct aq_uring_forms uring;
 	char detail[200] = "";
 	bool present;
 
@@ -109,6 +111,11 @@ void aq_probe_run(struct aq_probe *probe)
 		     "births, programs and ends of processes can't be seen", NULL);
 	aq_probe_add(probe, "durations", "tracepoint sys_enter with types", has_tracepoint(btf, "sys_enter"), false,
 		     "--durations leaves all durations unknown", NULL);
+	aq_uring_forms(btf, &uring);
+	aq_probe_add(probe, "io_uring", "tracepoint of requests through io_uring", uring.submit != 0, false,
+		     "what is asked through io_uring is not recorded", NULL);
+	aq_probe_add(probe, "io_uring_results", "tracepoints of their ends", uring.complete != 0 && uring.refused, false,
+		     "the results of requests through io_uring are not recorded", NULL);
 	aq_probe_add(probe, "tp_cgroup", "tracepoints of cgroups", has_all(btf, cgroup), false,
 		     "cgroups made later have no path until the next snapshot", NULL);
 	present = privileges && has_mmapable_arrays(detail, sizeof(detail));

@@ -19,10 +19,11 @@
 
 #include "bpf/wire.h"
 #include "recorder/calls.h"
+#include "recorder/uring.h"
 
 #include "aquila.skel.h"
 
-enum { MAX_PROGRAMS = 10, PID_MAX_DEFAULT = 32768, FILTER_CGROUPS = 65536, BUDGETS = 16384, BUDGET_DROPS = 65536 };
+enum { MAX_PROGRAMS = 16, PID_MAX_DEFAULT = 32768, FILTER_CGROUPS = 65536, BUDGETS = 16384, BUDGET_DROPS = 65536 };
 
 static const struct aq_policy no_policy;
 
@@ -287,6 +288,10 @@ static void list_programs(const struct aq_live *l, struct program list[MAX_PROGR
 		{ s->progs.aq_cgroup_rmdir, "cgroup_rmdir", false },
 		{ s->progs.aq_cgroup_attach, "cgroup_attach_task", false },
 		{ s->progs.aq_sys_enter, "sys_enter", false },
+		{ s->progs.aq_uring_submit_req, "io_uring_submit_req", false },
+		{ s->progs.aq_uring_submit_sqe, "io_uring_submit_sqe", false },
+		{ s->progs.aq_uring_refused, "io_uring_req_failed", false },
+		{ s->progs.aq_uring_complete, "io_uring_complete", false },
 		{ s->progs.aq_sys_exit, "sys_exit", true },
 		{ NULL, NULL, false },
 	};
@@ -301,12 +306,32 @@ static void note_missing(struct aq_live *l, const char *name)
 	snprintf(l->missing + n, sizeof(l->missing) - n, "%s%s", n > 0 ? " " : "", name);
 }
 
+/* Those of io_uring are loaded only where they are there in a form that the programs know. */
+static void choose_uring(struct aq_live *l, const struct btf *btf)
+{
+	const struct aquila_bpf *s = l->skel;
+	struct aq_uring_forms forms;
+
+	aq_uring_forms(btf, &forms);
+	l->skel->rodata->cfg_uring_submit = forms.submit;
+	l->skel->rodata->cfg_uring_complete = forms.complete;
+	bpf_program__set_autoload(s->progs.aq_uring_submit_req, forms.submit != 0 && forms.submit_req);
+	bpf_program__set_autoload(s->progs.aq_uring_submit_sqe, forms.submit != 0 && !forms.submit_req);
+	bpf_program__set_autoload(s->progs.aq_uring_refused, forms.refused);
+	bpf_program__set_autoload(s->progs.aq_uring_complete, forms.complete != 0);
+	if (forms.submit == 0)
+		note_missing(l, "io_uring_submit");
+	if (forms.complete == 0)
+		note_missing(l, "io_uring_complete");
+}
+
 /* A tracepoint that this kernel does not have must not keep the others from loading; what it has is made use of. */
 static void adapt_to_kernel(struct aq_live *l)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 	struct program list[MAX_PROGRAMS];
 
+	choose_uring(l, btf);
 	list_programs(l, list);
 	for (unsigned i = 0; btf != NULL && list[i].prog != NULL; i++) {
 		char type[64];

@@ -41,6 +41,7 @@ struct inode {
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	unsigned int i_nlink;
+	void *i_private;
 };
 struct dentry {
 	struct dentry *d_parent;
@@ -72,7 +73,7 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 struct mm_struct {
-	unsigned long arg_start, arg_end;
+	unsigned long arg_start, arg_end, env_start, env_end;
 };
 struct ns_common {
 	unsigned int inum;
@@ -200,6 +201,7 @@ struct sock {
 	struct sock_common __sk_common;
 };
 struct socket {
+	short type;
 	struct sock *sk;
 };
 struct sockaddr_un {
@@ -212,6 +214,26 @@ struct unix_address {
 struct unix_sock {
 	struct unix_address *addr;
 	struct sock *peer;
+};
+struct io_uring_sqe;
+struct io_uring_cqe {
+	u64 user_data;
+	int res;
+	u32 flags;
+};
+struct io_ring_ctx {
+	unsigned int flags;
+	u32 *sq_array;
+	struct io_uring_sqe *sq_sqes;
+	unsigned int cached_sq_head, sq_entries;
+};
+struct io_cqe {
+	u64 user_data;
+};
+struct io_kiocb {
+	u8 opcode;
+	struct io_cqe cqe; /* since 5.19 */
+	struct io_ring_ctx *ctx;
 };
 struct ovl_inode { /* of a module: may be missing */
 	struct dentry *__upperdentry;

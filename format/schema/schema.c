@@ -40,7 +40,7 @@ static const struct aq_flag_set *const flag_sets[] = {
 #define AQ_SYSCALL(id, name, x86_64, i386, arm64, arm, cls, cat, ret, doc, ...)                                        \
 	static const struct aq_arg_schema args_##name[] = { __VA_ARGS__ __VA_OPT__(, ) { NULL, 0, NULL, 0 } };           \
 	_Static_assert((id) > 0 && (id) < AQ_EVENT_ID_STATE, "id of " #name);                                           \
-	_Static_assert(sizeof(args_##name) / sizeof(args_##name[0]) - 1 <= 6, "arguments of " #name);
+	_Static_assert(sizeof(args_##name) / sizeof(args_##name[0]) - 1 <= AQ_EVENT_MAX_ARGS, "arguments of " #name);
 #include "syscalls.def"
 #undef AQ_SYSCALL
 /* numeric arguments come first: those with an attribute behind them are counted out of arg_count for state events */

@@ -15,7 +15,7 @@
 
 #pragma GCC visibility push(default) /* what libaquila may export */
 
-#define AQ_EVENT_MAX_ARGS 16   /* numeric arguments of one event; a syscall has at most 6 */
+#define AQ_EVENT_MAX_ARGS 16   /* numeric arguments of one event; a syscall itself has at most 6, the rest come from structures */
 #define AQ_EVENT_MAX_ATTRS 8   /* variable attributes of one event */
 #define AQ_EVENT_ID_MAX 1200   /* ids are below this; sizes every table indexed by event id */
 #define AQ_EVENT_ID_STATE 1024 /* ids from here on are lifecycle and state events, below are syscalls */

@@ -129,7 +129,7 @@ static int add_duration(struct aq_chunk_builder *b, const struct aq_event *ev)
 int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, const struct aq_event *ev)
 {
 	uint16_t id = ev->id < AQ_EVENT_ID_MAX && aq_schema_event(ev->id) ? ev->id : 0;
-	const struct aq_chunk_plan *plan = &b->plans[id];
+	struct aq_chunk_plan *plan = &b->plans[id];
 	size_t numbers_start = b->numbers.len, attrs_start = b->attrs.len;
 	struct aq_chunk_row *row = &b->rows[b->count];
 	*row = (struct aq_chunk_row){
@@ -144,6 +144,8 @@ int aq_chunk_builder_add(struct aq_chunk_builder *b, struct aq_dictionary *d, co
 	for (unsigned i = 0; i < plan->count; i++)
 		numbers[i] = plan->arg[i] < ev->arg_count ? aq_normalise(plan->width[i], ev->args[plan->arg[i]]) : 0;
 	b->numbers.len += plan->count * sizeof(*numbers);
+	if (ev->arg_count > plan->args_seen)
+		plan->args_seen = ev->arg_count;
 	for (unsigned i = 0; i < ev->attr_count; i++) {
 		struct aq_chunk_attr attr = { .true_len = ev->attrs[i].true_len, .key = ev->attrs[i].key,
 					      .flags = ev->attrs[i].flags };
@@ -498,7 +500,7 @@ static void put_type_columns(struct payload *p, uint16_t type, uint32_t from, ui
 			b->values[i] = b->rows[rows[i]].nr;
 		encode_column(p, AQ_STREAM_NR, type, 0, b->values, n);
 	}
-	for (unsigned k = 0; k < plan->count; k++)
+	for (unsigned k = 0; k < plan->count && (id == 0 || id >= AQ_EVENT_ID_STATE || plan->arg[k] < plan->args_seen); k++)
 		encode_column(p, AQ_STREAM_ARG, type, plan->arg[k], columns + (size_t)n * (k + 1), n);
 }
 
@@ -574,6 +576,8 @@ void aq_chunk_builder_empty(struct aq_chunk_builder *b)
 		return;
 	b->count = b->thread_count = b->last_thread = 0;
 	b->has_durations = false;
+	for (uint32_t id = 0; id < AQ_EVENT_ID_MAX; id++)
+		b->plans[id].args_seen = 0;
 	memset(b->thread_slots, 0, b->thread_slot_count * sizeof(*b->thread_slots));
 	aq_buf_reset(&b->numbers);
 	aq_buf_reset(&b->attrs);

@@ -45,6 +45,7 @@ struct aq_chunk_plan { /* which arguments of a type are kept, and as what */
 	uint8_t count;
 	uint8_t arg[AQ_EVENT_MAX_ARGS], width[AQ_EVENT_MAX_ARGS]; /* enum aq_width */
 	bool has_ret;
+	uint8_t args_seen; /* the most that an event of the chunk has: rows grow, and an old event has no more than its row had */
 };
 struct aq_chunk_attr {
 	uint32_t string, true_len;

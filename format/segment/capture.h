@@ -173,6 +173,7 @@ struct aq_chunk_type {
 	uint32_t events;
 	const struct aq_event_schema *schema;
 	uint8_t number_count;
+	uint32_t present; /* arguments that have a stream: bits */
 	uint64_t *ret, *nr;                      /* NULL: not stored */
 	uint64_t *numbers[AQ_EVENT_MAX_ARGS];    /* NULL: not stored, reads as 0 */
 	struct aq_chunk_attr_column *attrs;      /* room for AQ_ATTR_KEY_MAX, or NULL: none */

@@ -522,9 +522,27 @@ static bool picked(const struct aq_decode_wish *wish, const struct aq_decoded *d
 	return false;
 }
 
+/* Rows grow at their ends: the last arguments of a call that have no stream were not in the writer's row. */
+static void leave_out_newer(const struct payload *p, struct aq_decoded *d)
+{
+	for (uint32_t t = 0; t < d->type_count; t++)
+		d->types[t].present = 0;
+	for (uint32_t i = 0; i < p->stream_count; i++)
+		if (p->streams[i].stream == AQ_STREAM_ARG && p->streams[i].type < d->type_count && p->streams[i].sub < AQ_EVENT_MAX_ARGS)
+			d->types[p->streams[i].type].present |= 1u << p->streams[i].sub;
+	for (uint32_t t = 0; t < d->type_count; t++) {
+		struct aq_chunk_type *type = &d->types[t];
+		while (type->schema && type->id < AQ_EVENT_ID_STATE && type->number_count > 0 &&
+		       !(type->present >> (type->number_count - 1) & 1) &&
+		       aq_type_width(type->schema->args[type->number_count - 1].type, false) != AQ_WIDTH_NONE)
+			type->number_count--;
+	}
+}
+
 static int decode_values(struct payload *p, struct aq_decoded *d, const struct aq_decode_wish *wish)
 {
 	int r = 0;
+	leave_out_newer(p, d);
 	for (uint32_t i = 0; r == 0 && i < p->stream_count; i++) {
 		const struct aq_stream_entry *e = &p->streams[i];
 		if (e->stream != AQ_STREAM_RET && e->stream != AQ_STREAM_ARG && e->stream != AQ_STREAM_NR)

@@ -711,7 +711,10 @@ class Capture:
             for i in range(6):
                 out["args"][str(i)] = e.args.get(i, 0)
         else:
-            for i, argument in enumerate(row.arguments):
+            known = len(row.arguments)  # a call's last ones without a stream are newer than the capture
+            while e.id < 1024 and known and known - 1 not in e.args and row.arguments[known - 1].kind not in TEXT | {"PTR"}:
+                known -= 1
+            for i, argument in enumerate(row.arguments[:known]):
                 if argument.kind in TEXT or (argument.kind == "PTR" and not self.pointers):
                     continue
                 value = e.args.get(i, 0)

@@ -185,7 +185,7 @@ AQ_TEST(call_table)
 	AQ_CHECK_EQ_U64(c->attr[0].arg, 1);
 	AQ_CHECK_EQ_U64(c->attr[0].kind, AQ_WIRE_FETCH_STRING);
 	AQ_CHECK_EQ_U64(c->attr[0].key, AQ_ATTR_PATH);
-	AQ_CHECK_EQ_U64(rows[0].flags, AQ_WIRE_CALL_SKIP);
+	AQ_CHECK_EQ_U64(rows[0].flags, AQ_WIRE_CALL_SKIP | AQ_WIRE_CALL_DNS_ONLY);
 	AQ_CHECK_EQ_U64(rows[42].attr[0].kind, AQ_WIRE_FETCH_SOCKADDR_IN);
 	AQ_CHECK_EQ_U64(rows[42].attr[0].len_arg, 2);
 	AQ_CHECK_EQ_U64(rows[42].flags, AQ_WIRE_CALL_SOCK_FD);
@@ -199,7 +199,11 @@ AQ_TEST(call_table)
 	AQ_CHECK_EQ_U64(rows[1000].event, 0);
 	aq_calls_fill(AQ_ABI_I386, NULL, rows);
 	AQ_CHECK_EQ_U64(rows[5].event, AQ_EV_open);
+	AQ_CHECK_EQ_U64(rows[3].flags, AQ_WIRE_CALL_DNS_ONLY);
+	aq_calls_want_data(rows);
 	AQ_CHECK_EQ_U64(rows[3].flags, 0);
+	AQ_CHECK_EQ_U64(rows[4].attr_count, 1);
+	AQ_CHECK_EQ_U64(rows[4].attr[0].kind, AQ_WIRE_FETCH_DATA);
 	for (unsigned nr = 0; nr < AQ_WIRE_NR_MAX; nr++) /* rows and classes agree: the ledger counts by both */
 		AQ_CHECK_EQ_U64(rows[nr].cls, classes[rows[nr].event]);
 }

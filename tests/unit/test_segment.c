@@ -151,7 +151,10 @@ static int by_canonical_order(const void *a, const void *b)
 	return (int)x->cpu - (int)y->cpu;
 }
 
-/* Writes count random events with distinct times, every schema row among them, some a little late. */
+/*
+ * Writes count random events with distinct times, also when they are rounded to 64, every schema row among them, some a
+ * little late.
+ */
 static struct made *write_capture(const char *path, size_t count, const struct aq_writer_options *options)
 {
 	struct made *all = calloc(count, sizeof(*all));
@@ -163,8 +166,8 @@ static struct made *write_capture(const char *path, size_t count, const struct a
 	for (size_t i = 0; i < count; i++) {
 		const struct aq_event_schema *next = aq_schema_next(id);
 		id = next ? next->id : 0;
-		uint64_t late = rnd() % 8 == 0 ? rnd() % 5000 : 0;
-		make_event(&all[i], id, 100000 + i * 1000 - late + rnd() % 999);
+		uint64_t late = rnd() % 8 == 0 ? rnd() % 5 : 0; /* events that far apart have another remainder below */
+		make_event(&all[i], id, 100000 + (i - late) * 1000 + i % 6 * 128 + rnd() % 64);
 		AQ_REQUIRE(aq_capture_writer_add(w, &all[i].ev, &err) == 0);
 	}
 	struct aq_gap_count counts[] = { { AQ_EV_read, 7 }, { AQ_EV_write, 3 } };
