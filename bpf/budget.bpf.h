@@ -7,7 +7,7 @@
 #ifndef AQ_BPF_BUDGET_H
 #define AQ_BPF_BUDGET_H
 
-#include "ring.bpf.h"
+#include "filter.bpf.h"
 
 static __noinline u32 count_drop(u64 cgroup, u32 event, u32 cls, u64 now)
 {
@@ -63,6 +63,16 @@ static __always_inline bool is_over_budget(u64 cgroup, u32 event, u32 cls)
 	}
 	count_drop(cgroup, event, cls, now);
 	return true;
+}
+
+/* Why an event of the current task is not recorded, or 0. What is vital, class 0, always is. */
+static __always_inline u32 skip_by_policy(const struct caller *c, u32 event, u32 cls)
+{
+	if (cfg_filter.kinds && cls && is_left_out(c))
+		return SKIP_FILTER;
+	if (cfg_budget && cls >= AQ_WIRE_BUDGET_CLASS && is_over_budget(caller_cgroup(c), event, cls))
+		return SKIP_BUDGET;
+	return 0;
 }
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef AQ_BPF_FETCH_H
 #define AQ_BPF_FETCH_H
 
-#include "attr.bpf.h"
+#include "path_filter.bpf.h"
 
 enum { SOCKADDR_MAX = 128, COMM_BYTES = 16 };
 enum { VEC_MAX = 8192, VEC_STRING_MAX = 2048, VEC_STRINGS = 64 };
@@ -32,6 +32,8 @@ static __noinline u32 put_user_string(struct attrs *a, u32 key, u64 user)
 	if (!place)
 		return 1;
 	long n = bpf_probe_read_user_str(place + sizeof(struct aq_wire_attr), STRING_MAX, (const void *)user);
+	if ((cfg_filter.kinds & AQ_WIRE_FILTER_PATH) && key == AQ_ATTR_PATH)
+		note_user_path(a, place + sizeof(struct aq_wire_attr), n > 0 ? (u64)n : 0);
 	if (n > (long)keep && n < STRING_MAX) {
 		attr_head(a, place, key, AQ_WIRE_ATF_TRUNCATED, (keep - 1) & (STRING_MAX - 1), (u32)n - 1);
 		return 0;

@@ -250,6 +250,7 @@ static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixe
 		return 0;
 	if (!attrs_begin(&a, ring, slot, index))
 		return 1;
+	ring->path_out = 0;
 	for (u32 i = 0; i < AQ_WIRE_FETCHES; i++) {
 		if (i >= call->attr_count)
 			break;
@@ -257,6 +258,10 @@ static __noinline u32 fetch_attrs(struct aq_wire_ring *ring, struct aq_wire_fixe
 	}
 	fetch_vec(&a, call, compat);
 	fetch_path(&a, call);
+	if ((cfg_filter.kinds & AQ_WIRE_FILTER_PATH) && (call->flags & AQ_WIRE_CALL_RET_FD) && ring->path_out) {
+		slot->flags |= AQ_WIRE_LEFT_OUT;
+		return 0; /* nothing of it is published */
+	}
 	/* of the calls on sockets only accept fills an address: the result is the socket there */
 	if ((call->flags & AQ_WIRE_CALL_SOCK_FD) && (slot->ret >= 0 || slot->ret == -ERR_INPROGRESS))
 		put_tuple(&a, call->attr[0].kind == AQ_WIRE_FETCH_SOCKADDR_OUT ? (u64)slot->ret : (u32)slot->args[0]);

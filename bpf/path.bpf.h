@@ -8,7 +8,7 @@
 
 #include <bpf/bpf_core_read.h>
 
-#include "attr.bpf.h"
+#include "path_filter.bpf.h"
 
 enum { COMPONENT_MAX = 256, PATH_STEPS = 56 }; /* steps: components and mounts crossed */
 
@@ -105,6 +105,8 @@ static __noinline u32 put_path(struct attrs *a, struct file *file)
 		flags = walk_path(a, to, file, true);
 	else
 		flags = walk_path(a, to, file, false);
+	if (cfg_filter.kinds & AQ_WIRE_FILTER_PATH)
+		note_kernel_path(a, to, flags);
 	if (attr_used(a) > 0 || !(flags & AQ_WIRE_ATF_PARTIAL))
 		attr_head(a, place, AQ_ATTR_KPATH, flags, (u32)attr_used(a), 0);
 	return 0;

@@ -8,7 +8,6 @@
 
 #include "budget.bpf.h"
 #include "fetch_call.bpf.h"
-#include "filter.bpf.h"
 #include "proc.bpf.h"
 #include "stamp.bpf.h"
 
@@ -120,11 +119,8 @@ int aq_sys_exit(u64 *ctx)
 					     (AQ_WIRE_CALL_RET_FD | AQ_WIRE_CALL_SOCK_FD | AQ_WIRE_CALL_ARG_FD));
 		}
 	}
-	/* what is vital, class 0, is always recorded */
-	if (!skip && cfg_filter.kinds && cls && is_left_out(&caller))
-		skip = SKIP_FILTER;
-	if (!skip && cfg_budget && cls >= AQ_WIRE_BUDGET_CLASS && is_over_budget(caller_cgroup(&caller), event, cls))
-		skip = SKIP_BUDGET;
+	if (!skip)
+		skip = skip_by_policy(&caller, event, cls);
 	flags = (abi & AQ_WIRE_ABI_MASK) | (event ? 0 : AQ_WIRE_UNKNOWN_NR);
 	if (!enter(&e, event, cls, flags, skip))
 		return 0;
@@ -142,6 +138,10 @@ int aq_sys_exit(u64 *ctx)
 		want = 0;
 	if (want && call)
 		fetch_attrs(e.ring, e.slot, call, e.index, compat);
+	if ((cfg_filter.kinds & AQ_WIRE_FILTER_PATH) && (e.slot->flags & AQ_WIRE_LEFT_OUT)) {
+		leave_out(&e, event);
+		return 0;
+	}
 	leave(&e);
 	return 0;
 }

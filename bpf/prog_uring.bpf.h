@@ -104,7 +104,8 @@ static __noinline u32 request_event(struct ring_entry *q, s64 result)
 	caller_init(&caller);
 	if (!is_target(caller.pid))
 		return 0;
-	if (!enter(&e, bulk ? AQ_EV_uring_io : AQ_EV_uring_submit, bulk ? CLASS_BULK : CLASS_IMPORTANT, cfg_abi, false))
+	u32 event = bulk ? AQ_EV_uring_io : AQ_EV_uring_submit, cls = bulk ? CLASS_BULK : CLASS_IMPORTANT;
+	if (!enter(&e, event, cls, cfg_abi, skip_by_policy(&caller, event, cls)))
 		return 0;
 	put_ids(e.slot, caller.pid, caller.tid, result, caller_cgroup(&caller));
 	/* three small numbers in one: user space takes them apart */
@@ -190,7 +191,8 @@ int aq_uring_complete(u64 *ctx)
 	} else {
 		return 0;
 	}
-	if (!enter(&e, AQ_EV_uring_complete, CLASS_ORDINARY, cfg_abi, false))
+	if (!enter(&e, AQ_EV_uring_complete, CLASS_ORDINARY, cfg_abi,
+		   skip_by_policy(&caller, AQ_EV_uring_complete, CLASS_ORDINARY)))
 		return 0;
 	put_ids(e.slot, caller.pid, caller.tid, 0, caller_cgroup(&caller));
 	put_args(&e, request ? BPF_CORE_READ(request, opcode) : OPCODE_UNKNOWN, result, flags, user_data, 0, 0);

@@ -138,6 +138,19 @@ static __always_inline void leave(struct entry *e)
 	release(e->ring);
 }
 
+/* In place of leave(): the event was looked at, and is left out after all. */
+static __always_inline void leave_out(struct entry *e, u32 event)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct aq_wire_cpu *c = bpf_map_lookup_elem(&ctl, &cpu);
+
+	if (c && event < AQ_WIRE_EVENTS) {
+		e->ring->policy++;
+		c->policy[event]++;
+	}
+	release(e->ring);
+}
+
 static __always_inline void put_args(struct entry *e, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
 	struct aq_wire_fixed *slot = e->slot;

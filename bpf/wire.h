@@ -47,6 +47,7 @@ enum aq_wire_flag {
 	AQ_WIRE_ABI_MASK = 0x7,           /* enum aq_abi */
 	AQ_WIRE_HAS_ATTR = 1 << 3,        /* an attribute record with the same seq is in the attr ring */
 	AQ_WIRE_ATTR_LOST = 1 << 4,       /* an attribute found no room: the event is degraded */
+	AQ_WIRE_LEFT_OUT = 1 << 6,        /* never seen outside of the kernel side: not to be published */
 	AQ_WIRE_UNKNOWN_NR = 1 << 5,      /* event is 0 and args[5] was replaced by the raw number */
 };
 
@@ -128,7 +129,8 @@ struct aq_wire_ring {                 /* control block of one (cpu, class); 192 
 	aq_u64 attr_bytes;
 	aq_u64 attr_count;
 	aq_u64 attr_used;                 /* bytes of the attribute that is growing */
-	aq_u64 reserved2[4];
+	aq_u64 path_out;                  /* the filter does not want the latest path */
+	aq_u64 reserved2[3];
 };
 
 struct aq_wire_cpu {                  /* value of the map `ctl`, one per CPU, mmapable */
