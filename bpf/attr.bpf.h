@@ -17,8 +17,8 @@ enum {
 };
 
 enum {
-	STRING_MAX = 4096,
-	ARGV_MAX = 16384,
+	STRING_MAX = AQ_WIRE_STRING_MAX,
+	ARGV_MAX = AQ_WIRE_ARGV_MAX,
 	/* no attribute begins beyond this: the longest one still fits behind it */
 	RECORD_LIMIT = AQ_WIRE_ATTR_MAX - ARGV_MAX - 64,
 };

@@ -88,7 +88,7 @@ static __always_inline void put_user_struct(struct attrs *a, u32 arg, u64 user, 
 }
 
 /* The first `max` bytes of n that were read or written. */
-static __always_inline void put_user_data(struct attrs *a, u32 key, u64 user, u64 n, u32 max)
+static __always_inline void put_user_data(struct attrs *a, u32 flags, u64 user, u64 n, u32 max)
 {
 	char *place = attr_place(a);
 	u64 take = n;
@@ -100,9 +100,10 @@ static __always_inline void put_user_data(struct attrs *a, u32 key, u64 user, u6
 	if (take > AQ_WIRE_DATA_MAX) /* proves the bound of the read */
 		take = AQ_WIRE_DATA_MAX;
 	if (bpf_probe_read_user(place + sizeof(struct aq_wire_attr), (u32)take, (const void *)user) != 0)
-		attr_head(a, place, key, AQ_WIRE_ATF_UNREADABLE, 0, 0);
+		attr_head(a, place, AQ_ATTR_DATA, AQ_WIRE_ATF_UNREADABLE, 0, 0);
 	else
-		attr_head(a, place, key, take < n ? AQ_WIRE_ATF_TRUNCATED : 0, (u32)take, take < n ? (u32)n : 0);
+		attr_head(a, place, AQ_ATTR_DATA, flags | (take < n ? AQ_WIRE_ATF_TRUNCATED : 0), (u32)take,
+			  take < n ? (u32)n : 0);
 }
 
 /* A vector of pointers (of 4 or 8 bytes) to strings, each kept with its NUL. */

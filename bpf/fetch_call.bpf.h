@@ -57,7 +57,7 @@ static __noinline u32 is_dns_answer(struct aq_wire_fixed *slot, struct aq_wire_c
 static __noinline u32 put_data(struct attrs *a, struct aq_wire_call *call, u32 i, u32 compat)
 {
 	struct aq_wire_fixed *slot = a->slot;
-	u32 word = compat ? 4 : 8, max = cfg_data_max, limit;
+	u32 word = compat ? 4 : 8, limit = cfg_data_max, flags = 0;
 
 	if (i >= AQ_WIRE_FETCHES || slot->ret <= 0) /* proves the bound of attr */
 		return 1;
@@ -78,12 +78,13 @@ static __noinline u32 put_data(struct attrs *a, struct aq_wire_call *call, u32 i
 		if (bytes > length)
 			bytes = length;
 	}
-	limit = max;
-	if ((when & AQ_WIRE_WHEN_DNS) && bytes >= AQ_WIRE_DNS_MIN && is_dns_answer(slot, call, compat))
+	if ((when & AQ_WIRE_WHEN_DNS) && bytes >= AQ_WIRE_DNS_MIN && is_dns_answer(slot, call, compat)) {
 		limit = AQ_WIRE_DNS_MAX;
+		flags = AQ_WIRE_ATF_DNS;
+	}
 	if (!limit || !bytes || !user)
 		return 1;
-	put_user_data(a, AQ_ATTR_DATA, user, bytes, limit);
+	put_user_data(a, flags, user, bytes, limit);
 	return 0;
 }
 

@@ -107,6 +107,7 @@ enum {
 	AQ_WIRE_ATF_PARTIAL = 1 << 2,
 	/* the bytes are path components, innermost first, each followed by one NUL; the recorder turns them round */
 	AQ_WIRE_ATF_REVERSED = 1 << 8,
+	AQ_WIRE_ATF_DNS = 1 << 9,         /* an answer of a DNS server */
 };
 
 struct aq_wire_ring {                 /* control block of one (cpu, class); 192 bytes */
@@ -269,6 +270,8 @@ enum aq_wire_when {
 };
 enum {
 	AQ_WIRE_STRUCT_MAX = 128,
+	AQ_WIRE_STRING_MAX = 4096,        /* one text with its NUL */
+	AQ_WIRE_ARGV_MAX = 16384,         /* arguments of a new program, or its environment */
 	AQ_WIRE_DATA_MAX = 4096,          /* bytes of data that can be asked for */
 	AQ_WIRE_DNS_MIN = 28,             /* an answer with an address is not shorter: header, question and record */
 	AQ_WIRE_DNS_MAX = 4096,

@@ -54,6 +54,11 @@ static const char help_text[] =
 	"      --zstd-level N    1 to 19 (default: 1)\n"
 	"      --time-resolution NS  round times down to a power of two of nanoseconds (default: 1); 64 saves a third\n"
 	"      --durations       record how long each system call took: 1.3 bytes more for each\n"
+	"      --env             record the environment of each new program; it often holds secrets\n"
+	"      --data N          record the first N bytes, up to 4096, of what is read and written; default: 0. The answers\n"
+	"                        of DNS servers are always recorded, and the addresses in them become facts\n"
+	"      --max-string N    the longest text of a call's argument, 16 to 4096 bytes (default: 4096)\n"
+	"      --max-argv N      the longest argument list of a new program, 64 to 16384 bytes (default: 16384)\n"
 	"      --keep-pointers   keep addresses of buffers, which say nothing later\n"
 	"      --sign KEYFILE    sign the capture with a key of `aquila keygen sign`; each signature replaces the key in the\n"
 	"                        file by its next, so that nobody can sign again what was\n"
@@ -95,7 +100,8 @@ enum {
 	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
 	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT, OPT_RETAIN_SIZE, OPT_RETAIN_AGE,
-	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_MEMORY, OPT_DUMP_RINGS,
+	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_MEMORY, OPT_DUMP_RINGS, OPT_ENV, OPT_DATA,
+	OPT_MAX_STRING, OPT_MAX_ARGV,
 	OPT_POLICY, /* and as many more as there are kinds of policy */
 };
 
@@ -131,6 +137,10 @@ static const struct option long_options[] = {
 	{ "time-resolution", required_argument, NULL, OPT_RESOLUTION },
 	{ "encrypt-to", required_argument, NULL, OPT_ENCRYPT },
 	{ "durations", no_argument, NULL, OPT_DURATIONS },
+	{ "env", no_argument, NULL, OPT_ENV },
+	{ "data", required_argument, NULL, OPT_DATA },
+	{ "max-string", required_argument, NULL, OPT_MAX_STRING },
+	{ "max-argv", required_argument, NULL, OPT_MAX_ARGV },
 	{ "keep-pointers", no_argument, NULL, OPT_POINTERS },
 	{ "sign", required_argument, NULL, OPT_SIGN },
 	{ "sign-interval", required_argument, NULL, OPT_SIGN_INTERVAL },
@@ -332,6 +342,21 @@ static int number_option(struct aq_config *c, int option, const char *value, str
 					  value);
 		c->time_resolution_ns = (uint32_t)n;
 		return 0;
+	case OPT_DATA:
+		if (parse_int(value, 0, AQ_WIRE_DATA_MAX, &n) < 0)
+			return aq_err_set(err, -EINVAL, "--data takes 0 to %d bytes, not '%s'", AQ_WIRE_DATA_MAX, value);
+		c->data_bytes = (uint32_t)n;
+		return 0;
+	case OPT_MAX_STRING:
+		if (parse_int(value, 16, AQ_WIRE_STRING_MAX, &n) < 0)
+			return aq_err_set(err, -EINVAL, "--max-string takes 16 to %d bytes, not '%s'", AQ_WIRE_STRING_MAX, value);
+		c->string_bytes = (uint32_t)n;
+		return 0;
+	case OPT_MAX_ARGV:
+		if (parse_int(value, 64, AQ_WIRE_ARGV_MAX, &n) < 0)
+			return aq_err_set(err, -EINVAL, "--max-argv takes 64 to %d bytes, not '%s'", AQ_WIRE_ARGV_MAX, value);
+		c->argv_bytes = (uint32_t)n;
+		return 0;
 	default:
 		if (parse_int(value, -1, 99, &n) < 0)
 			return aq_err_set(err, -EINVAL, "--priority takes -1 to 99, not '%s'", value);
@@ -503,9 +528,15 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 			return aq_err_set(err, -EINVAL, "--exit-status takes recorder or command, not '%s'", value);
 		c->exit_with_command = value[0] == 'c';
 		return 0;
+	case OPT_ENV:
+		c->environment = true;
+		return 0;
 	case OPT_ZSTD:
 	case OPT_RESOLUTION:
 	case OPT_PRIORITY:
+	case OPT_DATA:
+	case OPT_MAX_STRING:
+	case OPT_MAX_ARGV:
 		return number_option(c, option, value, err);
 	case OPT_RETAIN_SIZE:
 	case OPT_RETAIN_AGE:
@@ -535,6 +566,8 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 		.sign_ns = DEFAULT_SIGN_NS,
 		.zstd_level = 1,
 		.time_resolution_ns = 1,
+		.string_bytes = AQ_WIRE_STRING_MAX,
+		.argv_bytes = AQ_WIRE_ARGV_MAX,
 	};
 	if (argc > 1 && strcmp(argv[1], "record") == 0) { /* as aquila record passes it on */
 		argv++;

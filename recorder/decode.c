@@ -92,6 +92,10 @@ static bool decode_attr(struct aq_event *ev, const struct aq_wire_attr *wire, co
 		.true_len = wire->true_len,
 		.data = data,
 	};
+	if (wire->flags & AQ_WIRE_ATF_DNS) {
+		scratch->dns = data;
+		scratch->dns_len = wire->len;
+	}
 	if (wire->flags & AQ_ATF_UNREADABLE) {
 		attr->len = 0;
 	} else if (wire->flags & AQ_WIRE_ATF_REVERSED) {
@@ -171,6 +175,7 @@ void aq_decode(const struct aq_wire_fixed *fixed, const struct aq_wire_attr_reco
 	memcpy(ev->args, fixed->args, sizeof(fixed->args));
 	memset(ev->args + AQ_WIRE_ARGS, 0, sizeof(ev->args) - sizeof(fixed->args));
 	scratch->used = 0;
+	scratch->dns = NULL;
 	if (schema != NULL) {
 		ev->arg_count = schema->arg_count;
 	} else { /* a call, or an id, that the schema does not have: the registers are all that is known */

@@ -11,6 +11,8 @@
 
 /* Where paths are turned round: room for all attributes of one record. About 64 KiB; reused from event to event. */
 struct aq_decode_scratch {
+	const uint8_t *dns; /* the answer of a DNS server among the event's attributes, or NULL */
+	uint32_t dns_len;
 	uint32_t used;
 	char text[2 * AQ_WIRE_ATTR_MAX];
 };

@@ -111,6 +111,10 @@ static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 	    cJSON_AddBoolToObject(root, "pointers", c->keep_pointers) != NULL &&
 	    cJSON_AddBoolToObject(root, "durations", c->durations) != NULL &&
 	    (!c->durations || cJSON_AddNumberToObject(root, "duration_resolution_ns", c->time_resolution_ns) != NULL) &&
+	    cJSON_AddBoolToObject(root, "environment", c->environment) != NULL &&
+	    cJSON_AddNumberToObject(root, "data_bytes", c->data_bytes) != NULL &&
+	    cJSON_AddNumberToObject(root, "string_bytes", c->string_bytes) != NULL &&
+	    cJSON_AddNumberToObject(root, "argv_bytes", c->argv_bytes) != NULL &&
 	    add_text(root, "sync", sync_names[c->sync]) &&
 	    cJSON_AddNumberToObject(root, "time_resolution_ns", c->time_resolution_ns) != NULL &&
 	    cJSON_AddNumberToObject(root, "memory_bytes", (double)c->memory_bytes) != NULL &&

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "recorder/decode.h"
+#include "recorder/dns.h"
 #include "recorder/order.h"
 
 enum {
@@ -61,6 +62,7 @@ struct aq_pipeline {
 	uint32_t vital_waiting, records;
 	uint64_t vital_times_ns[VITAL_WAITING];
 	struct aq_pipeline_latency latency;
+	struct aq_dns_cache dns;
 
 	pthread_mutex_t state_lock;
 	enum aq_pipeline_condition condition;
@@ -261,6 +263,34 @@ static void take_checkpoint(struct aq_pipeline *p, bool wait)
 	p->state_to_bytes = aq_capture_writer_stats(p->writer)->bytes_written;
 }
 
+struct answer { /* an answer of a DNS server that is being told */
+	struct aq_pipeline *p;
+	uint64_t time_ns;
+	bool failed;
+};
+
+/* A fact right behind the event that brought it. */
+static void tell_address(void *user, const struct aq_dns_address *address)
+{
+	struct answer *answer = user;
+	struct aq_pipeline *p = answer->p;
+	char subject[AQ_DNS_SUBJECT_BYTES], json[AQ_DNS_JSON_BYTES];
+	uint64_t to_ns = answer->failed ? 0 : aq_dns_news(&p->dns, address, answer->time_ns);
+	struct aq_event ev = { .time_ns = answer->time_ns, .id = AQ_EV_fact, .cls = AQ_CLASS_VITAL, .arg_count = 2,
+			       .args = { answer->time_ns, to_ns }, .attr_count = 2 };
+	struct aq_err err = { 0 };
+
+	if (to_ns == 0)
+		return;
+	aq_dns_fact(address, subject, json);
+	ev.attrs[0] = (struct aq_attr){ .key = AQ_ATTR_NAME, .data = subject, .len = (uint32_t)strlen(subject) };
+	ev.attrs[1] = (struct aq_attr){ .key = AQ_ATTR_JSON, .data = json, .len = (uint32_t)strlen(json) };
+	if (aq_capture_writer_add(p->writer, &ev, &err) < 0) {
+		answer->failed = true;
+		begin_outage(p, &err);
+	}
+}
+
 static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed, uint32_t record_bytes,
 		       const struct aq_wire_attr_record *attr, uint32_t attr_bytes)
 {
@@ -281,6 +311,11 @@ static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fi
 				p->vital_times_ns[p->vital_waiting++] = lane->event.time_ns;
 			if (p->vital_waiting == VITAL_WAITING)
 				commit(p);
+			if (lane->scratch->dns != NULL) {
+				struct answer answer = { .p = p, .time_ns = lane->event.time_ns };
+
+				(void)aq_dns_parse(lane->scratch->dns, lane->scratch->dns_len, tell_address, &answer);
+			}
 			return 0;
 		}
 		begin_outage(p, &err);

@@ -196,6 +196,10 @@ static int load_source(struct session *s)
 		.skip = s->config->skip,
 		.policy = &s->config->policy,
 		.durations = s->config->durations,
+		.string_bytes = s->config->string_bytes,
+		.argv_bytes = s->config->argv_bytes,
+		.data_bytes = s->config->data_bytes,
+		.environment = s->config->environment,
 		.only_targets = s->config->command != NULL,
 		.verbose = s->config->verbose,
 	};

@@ -189,7 +189,7 @@ static int map_rings(struct aq_live *l, struct aq_err *err)
 	return 0;
 }
 
-static int fill_calls(struct aq_live *l, const bool *skip, struct aq_err *err)
+static int fill_calls(struct aq_live *l, const struct aq_live_options *options, struct aq_err *err)
 {
 	struct aq_wire_call *rows = calloc(AQ_WIRE_NR_MAX, sizeof(*rows));
 	enum aq_abi abis[3];
@@ -199,7 +199,9 @@ static int fill_calls(struct aq_live *l, const bool *skip, struct aq_err *err)
 	if (rows == NULL)
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	for (unsigned i = 0; i < count && r == 0; i++) {
-		aq_calls_fill(abis[i], skip, rows);
+		aq_calls_fill(abis[i], options->skip, rows);
+		if (options->data_bytes != 0)
+			aq_calls_want_data(rows);
 		for (uint32_t nr = 0; nr < AQ_WIRE_NR_MAX && r == 0; nr++) {
 			uint32_t key = (uint32_t)abis[i] * AQ_WIRE_NR_MAX + nr;
 
@@ -431,6 +433,12 @@ static int configure(struct aq_live *l, const struct aq_live_options *options, s
 	l->skel->rodata->cfg_attr_parts = l->attr_parts;
 	l->skel->rodata->cfg_own_tgid = (uint32_t)getpid();
 	l->skel->rodata->cfg_filter_tree = options->only_targets;
+	if (options->string_bytes != 0)
+		l->skel->rodata->cfg_string_max = options->string_bytes;
+	if (options->argv_bytes != 0)
+		l->skel->rodata->cfg_argv_max = options->argv_bytes;
+	l->skel->rodata->cfg_data_max = options->data_bytes;
+	l->skel->rodata->cfg_environment = options->environment;
 	l->skel->rodata->cfg_abi = abis[0];
 	l->skel->rodata->cfg_compat_abi = abis[1];
 	r = bpf_map__set_max_entries(l->skel->maps.ctl, cpus);
@@ -476,7 +484,7 @@ int aq_live_load(const struct aq_live_options *options, struct aq_source **ret_s
 		if (r == 0)
 			r = map_rings(l, err);
 		if (r == 0)
-			r = fill_calls(l, options->skip, err);
+			r = fill_calls(l, options, err);
 		if (r == 0)
 			r = resolve_policy(l, err);
 	}

@@ -17,6 +17,8 @@ struct aq_live_options {
 	const bool *skip;         /* AQ_WIRE_EVENTS entries: counted as left out, not recorded */
 	const struct aq_policy *policy; /* filters and budgets; borrowed until attached */
 	bool durations;           /* of system calls; slots are struct aq_wire_timed */
+	uint32_t string_bytes, argv_bytes, data_bytes; /* limits as in struct aq_config; the first two 0: the longest */
+	bool environment;         /* of new programs too */
 	bool only_targets;        /* only processes named by aq_live_add_target and what descends from them */
 	bool verbose;             /* the verifier's whole log in case of refusal, on stderr */
 };

@@ -107,9 +107,10 @@ AQ_TEST(options)
 	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a.aquila/"), S("--duration=10s"), S("--ring-memory"), S("8M"), S("--spool"), S("1G"),
 			      S("--zstd-level"), S("3"), S("--time-resolution"), S("64"), S("--keep-pointers"), S("--quiet"),
 			      S("--append"), S("--sync=vital"),
-			      S("--"), S("ls"), S("-l")), 0);
+			      S("--env"), S("--data=128"), S("--max-string=64"), S("--max-argv=1000"), S("--"), S("ls"), S("-l")), 0);
 	AQ_CHECK_EQ_STR(config.output, "a.aquila");
 	AQ_CHECK(config.append && config.sync == AQ_SYNC_VITAL);
+	AQ_CHECK(config.environment && config.data_bytes == 128 && config.string_bytes == 64 && config.argv_bytes == 1000);
 	AQ_CHECK_EQ_U64(config.duration_ns, 10000000000);
 	AQ_CHECK_EQ_U64(config.ring_bytes, 8 << 20);
 	AQ_CHECK_EQ_U64(config.spool_bytes, 1 << 30);
@@ -142,6 +143,10 @@ AQ_TEST(usage_errors_name_what_is_wrong)
 	AQ_CHECK(strstr(err.text, "soon") != NULL);
 	AQ_CHECK_EQ_INT(PARSE(S("--duration"), S("0")), -EINVAL);
 	AQ_CHECK_EQ_INT(PARSE(S("--zstd-level"), S("20")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--data=4097")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--max-string=15")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--max-argv=63")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "--max-argv") != NULL);
 	AQ_CHECK_EQ_INT(PARSE(S("--time-resolution"), S("100")), -EINVAL);
 	AQ_CHECK_EQ_INT(PARSE(S("--ring-memory"), S("1")), -EINVAL);
 	AQ_CHECK_EQ_INT(PARSE(S("--priority"), S("100")), -EINVAL);
