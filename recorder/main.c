@@ -20,6 +20,7 @@ static int probe(bool json)
 	char *text = NULL;
 
 	aq_probe_run(&p);
+	aq_probe_try(&p);
 	if (!json) {
 		aq_probe_print(&p, stdout);
 	} else {

@@ -10,12 +10,13 @@
 
 struct cJSON;
 
-enum { AQ_PROBE_MAX = 24 };
+enum { AQ_PROBE_MAX = 40 };
 
 struct aq_feature {
 	const char *key;     /* "btf": stands in captures */
 	const char *name;
 	bool present;
+	bool unknown;        /* could not be asked; not present then */
 	bool required;       /* no recording without it */
 	const char *without; /* what is missing then */
 	char detail[200];
@@ -26,8 +27,10 @@ struct aq_probe {
 	unsigned count;
 };
 
-/* Asks the kernel. Without the right to use BPF some questions are answered by what the BTF says. */
+/* Asks the kernel. What can't be asked without the right to use BPF, or without the kernel's types, is unknown. */
 void aq_probe_run(struct aq_probe *ret_probe);
+/* Unless there is an obstacle already: loads and attaches the programs for a moment; one more row. */
+void aq_probe_try(struct aq_probe *probe);
 /* Adds a row; detail may be NULL. */
 void aq_probe_add(struct aq_probe *probe, const char *key, const char *name, bool present, bool required,
 		  const char *without, const char *detail);

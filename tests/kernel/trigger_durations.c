@@ -174,7 +174,7 @@ static void denied(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpgrp, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpgid, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPROTO),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -183,9 +183,9 @@ static void denied(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
 		abort();
 	uint64_t before = now_ns();
-	if (syscall(SYS_getpgrp) != -1 || errno != EPROTO)
+	if (syscall(SYS_getpgid, 0) != -1 || errno != EPROTO)
 		abort();
-	say(UNKNOWN, AQ_EV_getpgrp, -EPROTO, before, 0);
+	say(UNKNOWN, AQ_EV_getpgid, -EPROTO, before, 0);
 	timed(AQ_EV_getppid, 0, SYS_getppid, 0, 0, 0, 0);
 }
 

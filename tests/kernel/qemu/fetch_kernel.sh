@@ -9,8 +9,8 @@ set -euo pipefail
 [ $# = 3 ] || { echo "usage: fetch_kernel.sh SUITE ARCHITECTURE FOLDER" >&2; exit 2; }
 suite=$1 arch=$2 folder=$(realpath -m -- "$3")
 kept=$folder/$suite-$arch apt=$folder/apt-$suite-$arch
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-attempts=3
+# shellcheck source=tests/kernel/qemu/apt_elsewhere.sh
+. "$(dirname "$0")/apt_elsewhere.sh"
 
 give_up() {
 	if [ -s "$kept/vmlinuz" ]; then
@@ -22,40 +22,6 @@ give_up() {
 	exit 1
 }
 
-# Debian's own mirrors that apt knows here, those first that have the suite already.
-mirrors() {
-	apt-get indextargets --format '$(CODENAME) $(LABEL) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
-		awk -v suite="$suite" '$2 == "Debian" { print ($1 == suite ? 0 : 1), $NF }' | sort -u | awk '{ print $2 }' | uniq
-}
-
-set_up() { # MIRROR
-	rm -rf "$apt"
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/parts"
-	: >"$apt/status"
-	local by=""
-	[ ! -r "$keyring" ] || by=" signed-by=$keyring"
-	echo "deb [arch=$arch$by] $1 $suite main" >"$apt/sources.list"
-}
-
-with_apt() { # PROGRAM ARGUMENT…
-	local program=$1
-	shift
-	"$program" -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts="$apt/parts" -o Dir::State="$apt" \
-		-o Dir::State::Lists="$apt/lists" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache" \
-		-o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Sandbox::User=root \
-		-o Acquire::Languages=none -o Acquire::Retries=3 -qq "$@"
-}
-
-try() { # COMMAND…: more than once; what it said the last time is shown if it never works
-	local attempt
-	for attempt in $(seq $attempts); do
-		"$@" >"$apt/said" 2>&1 && return 0
-		sleep "$attempt"
-	done
-	tail -2 "$apt/said" >&2
-	return 1
-}
-
 # The packages that one depends on and that could hold a kernel; which one does differs between versions.
 depends() {
 	with_apt apt-cache depends "$1" | awk '$1 == "Depends:" && $2 ~ /^linux-(image|binary)-[0-9]/ { print $2 }'
@@ -64,15 +30,7 @@ depends() {
 download() { ( cd "$apt" && with_apt apt-get download "$1" ); }
 
 command -v apt-get >/dev/null || give_up "there is no apt here"
-found=""
-for mirror in $(mirrors); do
-	set_up "$mirror"
-	if try with_apt apt-get update && [ -n "$(depends "linux-image-cloud-$arch")" ]; then
-		found=$mirror
-		break
-	fi
-done
-[ -n "$found" ] || give_up "no mirror that apt knows here has $suite for $arch"
+set_up_apt "linux-image-cloud-$arch" || give_up "no mirror that apt knows here has $suite for $arch"
 
 package=linux-image-cloud-$arch
 for _ in 1 2 3; do

@@ -88,7 +88,46 @@ check_probe() {
 	aquilad --probe >probe 2>&1
 	expect "the status of --probe" $? 0
 	sed 's/^/AQ-PROBE /' probe
+	probe_says "the current task" "$(since 5 11)" ""
+	probe_says "count of programs that were skipped" "$(since 5 12)" ""
+	probe_says "cgroup version 2 tree" yes "version 2"
+	probe_says "the programs load and attach" yes ""
+	mkdir -p /tmp/v1 && mount -t cgroup -o none,name=older v1 /tmp/v1
+	aquilad --probe >probe
+	probe_says "cgroup version 2 tree" yes "hybrid"
+	umount /tmp/v1
 	conclude probe
+}
+
+since() { # MAJOR MINOR: "yes" on such a kernel or a later one, else "no"
+	uname -r | awk -F. -v major="$1" -v minor="$2" '{ print ($1 + 0 > major || ($1 + 0 == major && $2 + 0 >= minor)) ? "yes" : "no" }'
+}
+
+probe_says() { # BEGINNING OF A ROW, present, TEXT IN IT
+	expect "$1 in the table" "$(grep "^$1" probe | grep -F "$3" | cut -c 54- | awk '{ print $1 }')" "$2"
+}
+
+refused() { # WHY, TEXT: neither table nor recording say that it is possible
+	local status
+	aquilad --probe >probe
+	expect "the status of --probe $1" $? 1
+	tail -n 1 probe | grep -qF "$2" || wrong="$wrong $1 the table ends with '$(tail -n 1 probe)';"
+	aquilad -q -o refused.aquila -- true 2>refused
+	status=$?
+	expect "the recorder's status $1" $status 1
+	grep -qF "$2" refused || wrong="$wrong $1 the recorder says '$(cat refused)';"
+	[ ! -e refused.aquila ] || wrong="$wrong $1 a capture is left;"
+}
+
+# The last ones: there is no way back from lockdown.
+check_refusals() {
+	begin
+	mount -t tmpfs hidden /sys/kernel/btf && refused "without types" "can't be fitted to this kernel" && umount /sys/kernel/btf
+	grep -q 'built without CONFIG_DEBUG_INFO_BTF' probe || wrong="$wrong the cause is not told;"
+	if echo confidentiality >/sys/kernel/security/lockdown; then
+		refused "in lockdown" "lockdown is confidentiality"
+	fi 2>/dev/null
+	conclude refusals
 }
 
 record_activity() { # NAME OPTION…
@@ -132,6 +171,7 @@ check_activity() { # NAME OPTION…
 	if grep -q /compat/missing "$AQ_TRIGGERS/trigger_compat_m32" 2>/dev/null && [ -z "$no_compat" ]; then
 		expect "the 32-bit call" "$(first 'evt.abi = i386 and evt.type = open' evt.arg.name,evt.res)" "/compat/missing,ENOENT"
 	fi
+	aquila info "$capture" --format json 2>/dev/null | grep -q kernel_memory || wrong="$wrong the capture lacks the table of features;"
 	at_least "processes that were there before" "$(aquila query "$capture" 'evt.type = snap_proc' --all --count -q | tail -n 1 | tr -dc 0-9)" 5
 	[ -z "$wrong" ] || show out
 	conclude "$name"
@@ -158,6 +198,7 @@ for program in /aq/tests/*; do
 	*) run_test "$name" "$program" ;;
 	esac
 done
+check_refusals
 echo "AQ-DONE $failures"
 sync
 poweroff -f
