@@ -34,6 +34,8 @@ static const char help_text[] =
 	"      --cgroup-budget B at most so many events per second and cgroup: bulk=100000,ordinary=20000; with a\n"
 	"                        path and a colon before it, of that cgroup\n"
 	"      --no-snapshot     do not record what exists already at the start\n"
+	"      --snapshot HOW    how that is found out: iter (the kernel's iterators, completed from /proc, where they are) or\n"
+	"                        proc (/proc alone, which costs three times as much) (default: iter)\n"
 	"  -d, --duration T      stop after T: 30s, 5m, 1h, 500ms; a number alone is seconds\n"
 	"\n"
 	"The capture\n"
@@ -100,7 +102,7 @@ enum {
 	OPT_SYSCALLS = 256, OPT_EXCLUDE, OPT_RING_MEMORY, OPT_SPOOL, OPT_SEGMENT_SIZE, OPT_SEGMENT_AGE, OPT_FLUSH, OPT_ZSTD,
 	OPT_RESOLUTION, OPT_POINTERS, OPT_NO_SNAPSHOT, OPT_NO_PROGRESS, OPT_PRIORITY, OPT_EXIT, OPT_VERBOSE, OPT_PROBE,
 	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT, OPT_RETAIN_SIZE, OPT_RETAIN_AGE,
-	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_MEMORY, OPT_DUMP_RINGS, OPT_ENV, OPT_DATA,
+	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_SNAPSHOT, OPT_MEMORY, OPT_DUMP_RINGS, OPT_ENV, OPT_DATA,
 	OPT_MAX_STRING, OPT_MAX_ARGV,
 	OPT_POLICY, /* and as many more as there are kinds of policy */
 };
@@ -145,6 +147,7 @@ static const struct option long_options[] = {
 	{ "sign", required_argument, NULL, OPT_SIGN },
 	{ "sign-interval", required_argument, NULL, OPT_SIGN_INTERVAL },
 	{ "no-snapshot", no_argument, NULL, OPT_NO_SNAPSHOT },
+	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
 	{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
 	{ "priority", required_argument, NULL, OPT_PRIORITY },
 	{ "exit-status", required_argument, NULL, OPT_EXIT },
@@ -516,6 +519,11 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 		return 0;
 	case OPT_NO_SNAPSHOT:
 		c->no_snapshot = true;
+		return 0;
+	case OPT_SNAPSHOT:
+		if (strcmp(value, "iter") != 0 && strcmp(value, "proc") != 0)
+			return aq_err_set(err, -EINVAL, "--snapshot takes iter or proc, not '%s'", value);
+		c->snapshot_proc = value[0] == 'p';
 		return 0;
 	case OPT_NO_PROGRESS:
 		c->no_progress = true;

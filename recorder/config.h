@@ -40,7 +40,7 @@ struct aq_config {
 	int priority;
 	uint32_t string_bytes, argv_bytes; /* longest text, and longest arguments or environment of a new program */
 	uint32_t data_bytes;           /* of what is read and written; 0: none */
-	bool keep_pointers, durations, environment, no_snapshot, quiet, no_progress, verbose;
+	bool keep_pointers, durations, environment, no_snapshot, snapshot_proc, quiet, no_progress, verbose;
 	bool exit_with_command;
 	bool ring_given, spool_given;  /* on the command line */
 	bool append;                   /* the folder may be there: continue it */

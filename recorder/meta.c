@@ -94,7 +94,7 @@ static bool add_retention(cJSON *root, const struct aq_retention_limits *l)
 	       (l->free_percent == 0 || cJSON_AddNumberToObject(root, "min_free_percent", l->free_percent) != NULL);
 }
 
-static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
+static char *policy_text(const struct aq_config *c, uint64_t ring_bytes, bool iterators)
 {
 	static const char *const sync_names[] = { "segment", "none", "chunk", "vital" };
 	cJSON *root = cJSON_CreateObject();
@@ -108,6 +108,7 @@ static char *policy_text(const struct aq_config *c, uint64_t ring_bytes)
 	    cJSON_AddNumberToObject(root, "syscalls_left_out", skipped) != NULL &&
 	    cJSON_AddBoolToObject(root, "only_command", c->command != NULL) != NULL &&
 	    cJSON_AddBoolToObject(root, "snapshot", !c->no_snapshot) != NULL &&
+	    (c->no_snapshot || add_text(root, "snapshot_from", iterators ? "iterators" : "proc")) &&
 	    cJSON_AddBoolToObject(root, "pointers", c->keep_pointers) != NULL &&
 	    cJSON_AddBoolToObject(root, "durations", c->durations) != NULL &&
 	    (!c->durations || cJSON_AddNumberToObject(root, "duration_resolution_ns", c->time_resolution_ns) != NULL) &&
@@ -139,7 +140,7 @@ int aq_meta_init(struct aq_meta *m, const struct aq_meta_facts *facts)
 	read_boot_id(m->boot_id, sizeof(m->boot_id));
 	m->command = join_command(facts->argc, facts->argv);
 	m->features = features_text(facts->probe, facts->missing);
-	m->policy = policy_text(facts->config, facts->ring_bytes);
+	m->policy = policy_text(facts->config, facts->ring_bytes, facts->iterators);
 	if (m->command == NULL || m->features == NULL || m->policy == NULL) {
 		aq_meta_release(m);
 		return -ENOMEM;

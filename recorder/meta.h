@@ -20,6 +20,7 @@ struct aq_meta_facts {
 	const struct aq_probe *probe;
 	const char *missing;          /* tracepoints that could not be attached to, or "" */
 	uint64_t ring_bytes;
+	bool iterators;                /* what exists is taken from them */
 	uint32_t cpu_count;
 	uint64_t start_boot_ns, start_real_ns;
 	int argc;

@@ -18,6 +18,7 @@
 #include "bpf/wire.h"
 #include "recorder/privileges.h"
 #include "recorder/source_live.h"
+#include "recorder/state/iterators.h"
 #include "recorder/uring.h"
 
 void aq_probe_add(struct aq_probe *probe, const char *key, const char *name, bool present, bool required,
@@ -75,6 +76,18 @@ static void row_by_trying(struct asking *a, const char *key, const char *name, b
 		row(a, key, name, works(a->detail, sizeof(a->detail)), true, without);
 	else
 		row_unknown(a, key, name, true, without, "can't be tried without the rights");
+}
+
+void aq_probe_refute(struct aq_probe *probe, const char *key, const char *detail)
+{
+	for (unsigned i = 0; i < probe->count; i++) {
+		struct aq_feature *f = &probe->feature[i];
+
+		if (strcmp(f->key, key) != 0)
+			continue;
+		f->present = f->unknown = false;
+		snprintf(f->detail, sizeof(f->detail), "%s", detail);
+	}
 }
 
 /* The first line of a file that begins with a prefix; false: there is none. */
@@ -327,6 +340,8 @@ static void ask_about_programs(struct asking *a)
 	    "programs may not read the kernel's memory: lockdown is confidentiality");
 	row_by_btf(a, "task_btf", "the current task as a typed pointer (5.11)",
 		   has_enum_value(btf, "bpf_func_id", "BPF_FUNC_get_current_task_btf"), false, "each event costs some more");
+	row_by_btf(a, "typed_pointers", "pointers can be given types (6.2)", has_function(btf, "bpf_rdonly_cast"), false,
+		   "paths from the kernel cost some more");
 	row_by_btf(a, "skips_counted", "count of programs that were skipped (5.12)",
 		   has_member(btf, "bpf_prog_info", "recursion_misses"), false,
 		   "what the kernel leaves out by itself is not counted");
@@ -342,7 +357,7 @@ static void ask_about_host(struct asking *a)
 {
 	row_by_btf(a, "task_iterators", "iterators over tasks and files",
 		   has_function(a->btf, "bpf_iter_task") && has_function(a->btf, "bpf_iter_task_file"),
-		   false, "none: what exists at the start is read from /proc");
+		   false, "what exists at the start is read from /proc, which costs three times as much");
 	row(a, "proc", "other users' processes can be read in /proc", may_read_others(a->detail, sizeof(a->detail)), false,
 	    "files, programs and folders of what exists at the start stay unknown");
 	row(a, "ring_memory", "memory for the rings is not limited", memory_unlimited(a->detail, sizeof(a->detail)), false,
@@ -373,6 +388,7 @@ void aq_probe_run(struct aq_probe *probe)
 void aq_probe_try(struct aq_probe *probe)
 {
 	const struct aq_live_options options = { .durations = true };
+	struct aq_iterators *iterators = NULL;
 	struct aq_source *src = NULL;
 	struct aq_err err = { 0 };
 	char detail[200] = "";
@@ -388,6 +404,9 @@ void aq_probe_try(struct aq_probe *probe)
 	else if (aq_live_missing(src)[0] != '\0')
 		snprintf(detail, sizeof(detail), "without %s", aq_live_missing(src));
 	aq_source_free(src);
+	if (aq_iterators_new(&iterators, &err) < 0)
+		aq_probe_refute(probe, "task_iterators", err.text);
+	aq_iterators_free(iterators);
 	aq_probe_add(probe, "programs", "the programs load and attach (tried now)", r == 0, true,
 		     "the kernel refuses the programs", detail);
 }

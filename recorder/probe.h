@@ -34,6 +34,8 @@ void aq_probe_try(struct aq_probe *probe);
 /* Adds a row; detail may be NULL. */
 void aq_probe_add(struct aq_probe *probe, const char *key, const char *name, bool present, bool required,
 		  const char *without, const char *detail);
+/* What was said to be there is not, as was seen when it was tried. */
+void aq_probe_refute(struct aq_probe *probe, const char *key, const char *detail);
 /* The first row that makes recording impossible, or NULL. */
 const struct aq_feature *aq_probe_obstacle(const struct aq_probe *probe);
 /* A table, and one last line that says whether recording is possible. */

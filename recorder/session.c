@@ -28,7 +28,7 @@
 #include "recorder/progress.h"
 #include "recorder/retention.h"
 #include "recorder/source_live.h"
-#include "recorder/state/snapshot.h"
+#include "recorder/state/iterators.h"
 
 enum { EXIT_COMPLETE = 0, EXIT_ERROR = 1, EXIT_INCOMPLETE = 3, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 enum { SNAPSHOT_AT_START = 0, SNAPSHOT_AT_SEGMENT = 1 };
@@ -40,6 +40,7 @@ struct session {
 	char *const *argv;
 	struct aq_err err;
 	struct aq_probe probe;
+	struct aq_iterators *iterators; /* NULL: what exists is taken from /proc */
 	struct aq_command command;
 	struct aq_source *src;
 	struct aq_capture_writer *writer;
@@ -156,6 +157,8 @@ static int take_snapshot(void *user, int (*emit)(void *user, const struct aq_eve
 	const struct aq_snapshot_options options = {
 		.skip_pid = (uint32_t)getpid(),
 		.reason = s->snapshots++ == 0 ? SNAPSHOT_AT_START : SNAPSHOT_AT_SEGMENT,
+		.open_rows = s->iterators != NULL ? aq_iterators_open : NULL,
+		.open_user = s->iterators,
 	};
 
 	return aq_snapshot_take(&options, emit, emit_user, NULL, err);
@@ -203,12 +206,16 @@ static int load_source(struct session *s)
 		.only_targets = s->config->command != NULL,
 		.verbose = s->config->verbose,
 	};
+	struct aq_err without = { 0 };
 	int r = 0;
 
 	if (s->config->command != NULL)
 		r = aq_command_hold(&s->command, s->config->command, &s->old_mask, &s->err);
 	if (r == 0)
 		r = aq_live_load(&options, &s->src, &s->err);
+	if (r == 0 && !s->config->no_snapshot && !s->config->snapshot_proc &&
+	    aq_iterators_new(&s->iterators, &without) < 0)
+		aq_probe_refute(&s->probe, "task_iterators", without.text);
 	if (r == 0 && s->config->command != NULL)
 		r = aq_live_add_target(s->src, s->command.pid, &s->err);
 	s->start_boot_ns = clock_ns(CLOCK_BOOTTIME);
@@ -225,6 +232,7 @@ static int open_capture(struct session *s)
 		.probe = &s->probe,
 		.missing = aq_live_missing(s->src),
 		.ring_bytes = aq_live_ring_bytes(s->src),
+		.iterators = s->iterators != NULL,
 		.cpu_count = s->src->rings.cpu_count,
 		.start_boot_ns = s->start_boot_ns,
 		.start_real_ns = s->start_real_ns,
@@ -540,6 +548,7 @@ int aq_session_run(const struct aq_config *config, int argc, char *const argv[])
 		status = record(s);
 	aq_pipeline_free(s->pipeline);
 	aq_capture_writer_free(s->writer);
+	aq_iterators_free(s->iterators);
 	aq_retention_free(s->retention);
 	aq_signer_free(s->signer);
 	aq_source_free(s->src);

@@ -154,61 +154,105 @@ static int add_socket(struct aq_snap *s, struct aq_snap_process *p, struct aq_ev
 	return 0;
 }
 
-static int one_descriptor(struct aq_snap *s, struct aq_snap_process *p, int info_fd, uint32_t number, const char *name)
+/* The link's text is in s->path[0]. */
+static int emit_descriptor(struct aq_snap *s, struct aq_snap_process *p, const struct aq_snap_file *f, const char *name,
+			   size_t link_len, unsigned link_flags)
 {
 	uint8_t tuple[AQ_SNAP_TUPLE_BYTES];
-	char info[AQ_FDINFO_BYTES], *link = s->path[0];
+	char *link = s->path[0];
 	struct aq_event ev;
-	struct statx st;
-	uint64_t ino = 0;
-	bool cut = false, is_socket = false;
-	ssize_t n = aq_procfs_link(s->dir_fd.fd, name, link, sizeof(s->path[0]), &cut);
+	uint64_t ino = f->ino;
+	bool is_socket = false;
 
-	if (n < 0 && n != -ENAMETOOLONG) {
-		aq_snap_failed(p, (int)n);
-		return 0; /* closed meanwhile, and the close was seen */
-	}
-	if (n < 0) {
-		link[0] = '\0'; /* a path longer than a page */
-		cut = true;
-		n = 0;
-	}
 	aq_snap_event(&ev, AQ_EV_snap_fd, p, p->pid);
 	ev.arg_count = 7;
-	ev.args[0] = number;
-	/* never asks a file server, which might not answer */
-	if (statx(s->dir_fd.fd, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &st) == 0) {
-		enum aq_snap_kind kind = kind_of(link, st.stx_mode);
+	ev.args[0] = f->number;
+	if (f->known) {
+		enum aq_snap_kind kind = kind_of(link, f->mode);
 
 		is_socket = kind == AQ_SNAP_KIND_SOCKET;
 		ev.args[1] = s->kind[kind];
-		ev.args[2] = makedev(st.stx_dev_major, st.stx_dev_minor);
-		ev.args[3] = ino = st.stx_ino;
-	} else if (aq_procfs_parse_bracket(link, (size_t)n, "socket", &ino)) {
+		ev.args[2] = f->dev;
+	} else if (aq_procfs_parse_bracket(link, link_len, "socket", &ino)) {
 		is_socket = true;
 		ev.args[1] = s->kind[AQ_SNAP_KIND_SOCKET];
-		ev.args[3] = ino;
-	} else {
-		aq_snap_failed(p, -errno);
 	}
-	if (info_fd >= 0) {
-		ssize_t got = aq_procfs_read(info_fd, name, info, sizeof(info), NULL);
-
-		if (got > 0)
-			parse_fdinfo(info, (size_t)got, &ev.args[5], &ev.args[4]);
-		else if (got < 0)
-			aq_snap_failed(p, (int)got);
-	}
+	ev.args[3] = ino;
+	ev.args[4] = f->flags;
+	ev.args[5] = f->pos;
 	if (is_socket && ino) {
 		int r = add_socket(s, p, &ev, ino, name, tuple);
 
 		if (r < 0)
 			return r;
 	} else {
-		aq_snap_attr(&ev, AQ_ATTR_PATH, link, (size_t)n, cut ? AQ_ATF_TRUNCATED : 0);
+		aq_snap_attr(&ev, AQ_ATTR_PATH, link, link_len, link_flags);
 	}
 	s->stats.fds++;
 	return aq_snap_emit(s, &ev);
+}
+
+/* The path of a descriptor into s->path[0]. False: it was closed meanwhile, and the close was seen. */
+static bool read_path(struct aq_snap *s, struct aq_snap_process *p, const char *name, size_t *ret_len, unsigned *ret_flags)
+{
+	bool cut = false;
+	ssize_t n = aq_procfs_link(s->dir_fd.fd, name, s->path[0], sizeof(s->path[0]), &cut);
+
+	if (n < 0 && n != -ENAMETOOLONG) {
+		aq_snap_failed(p, (int)n);
+		return false;
+	}
+	if (n < 0) {
+		s->path[0][0] = '\0'; /* a path longer than a page */
+		cut = true;
+		n = 0;
+	}
+	*ret_len = (size_t)n;
+	*ret_flags = cut ? AQ_ATF_TRUNCATED : 0;
+	return true;
+}
+
+static int one_descriptor(struct aq_snap *s, struct aq_snap_process *p, int info_fd, uint32_t number, const char *name)
+{
+	struct aq_snap_file f = { .number = number };
+	char info[AQ_FDINFO_BYTES];
+	struct statx st;
+	unsigned flags;
+	size_t len;
+
+	if (!read_path(s, p, name, &len, &flags))
+		return 0;
+	/* never asks a file server, which might not answer */
+	if (statx(s->dir_fd.fd, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &st) == 0) {
+		f.known = true;
+		f.mode = st.stx_mode;
+		f.dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+		f.ino = st.stx_ino;
+	} else if (strncmp(s->path[0], "socket:", 7) != 0) {
+		aq_snap_failed(p, -errno);
+	}
+	if (info_fd >= 0) {
+		ssize_t got = aq_procfs_read(info_fd, name, info, sizeof(info), NULL);
+
+		if (got > 0)
+			parse_fdinfo(info, (size_t)got, &f.pos, &f.flags);
+		else if (got < 0)
+			aq_snap_failed(p, (int)got);
+	}
+	return emit_descriptor(s, p, &f, name, len, flags);
+}
+
+int aq_snap_file(struct aq_snap *s, struct aq_snap_process *p, const struct aq_snap_file *f)
+{
+	char name[16];
+	unsigned flags = 0;
+	size_t len = 0;
+
+	snprintf(name, sizeof(name), "%u", f->number);
+	s->path[0][0] = '\0';
+	if ((f->mode & S_IFMT) != S_IFSOCK && !read_path(s, p, name, &len, &flags))
+		return 0;
+	return emit_descriptor(s, p, f, name, len, flags);
 }
 
 int aq_snap_descriptors(struct aq_snap *s, struct aq_snap_process *p)

@@ -112,6 +112,7 @@ struct aq_snap {
 	int proc_fd;
 	uint64_t last_ns;              /* of the latest event */
 	uint64_t tick_ns;
+	uint64_t born_before_ns;       /* of later births procfs is not asked: they were seen */
 	uint64_t kind[AQ_SNAP_KIND_COUNT]; /* the schema's numbers */
 	struct aq_cgroups cgroups;
 	struct aq_sockets sockets;
@@ -130,6 +131,22 @@ struct aq_snap_process { /* the one that is being read */
 	bool denied;
 };
 
+struct aq_snap_facts { /* of a process, wherever they come from */
+	uint64_t start_ns, cap_effective, exe_dev, exe_ino;
+	uint32_t ppid, uid, gid, euid, egid, sid, pgid, tty, ns_pid;
+	uint32_t threads;              /* 0: it has ended */
+	const char *comm;              /* borrowed */
+	size_t comm_len;
+	bool comm_cut;
+};
+
+struct aq_snap_file { /* an open file */
+	uint32_t number;
+	bool known;                    /* mode, dev and ino are */
+	uint32_t mode;
+	uint64_t dev, ino, flags, pos;
+};
+
 uint64_t aq_snap_now(void);
 /* A new event of a process (NULL: of the host), without arguments. */
 void aq_snap_event(struct aq_event *ev, enum aq_event_id id, const struct aq_snap_process *p, uint32_t tid);
@@ -139,6 +156,18 @@ int aq_snap_emit(struct aq_snap *s, struct aq_event *ev);
 
 void aq_snap_kinds_init(uint64_t kind[AQ_SNAP_KIND_COUNT]);
 int aq_snap_descriptors(struct aq_snap *s, struct aq_snap_process *p);
+/* The process itself, completed by what only procfs has. */
+int aq_snap_emit_process(struct aq_snap *s, struct aq_snap_process *p, const struct aq_snap_facts *facts);
+/* ns: as the arguments of snap_ns; nothing is put out when all are 0. */
+int aq_snap_emit_namespaces(struct aq_snap *s, struct aq_snap_process *p, const uint64_t ns[8]);
+/* A thread of a process whose first one has ended and lost its files and memory; a directory, owned, or -1. */
+int aq_snap_open_living_thread(struct aq_snap *s, int dir, uint32_t pid);
+/* A descriptor that the iterators told of; its path is read from s->dir_fd. */
+int aq_snap_file(struct aq_snap *s, struct aq_snap_process *p, const struct aq_snap_file *f);
+/* Every process in procfs that is not known already (NULL: none is), with its descriptors. */
+int aq_snap_take_processes(struct aq_snap *s, bool (*known)(const void *user, uint32_t pid), const void *user);
+/* Processes and descriptors from the kernel's rows. 1: there are none, and nothing was put out. */
+int aq_snap_from_rows(struct aq_snap *s);
 /* Notes a failed read of p: true when the process has gone. */
 bool aq_snap_failed(struct aq_snap_process *p, int error);
 

@@ -132,7 +132,7 @@ static int take_cgroups(struct aq_snap *s)
 }
 
 /* A main thread that has ended while others live has lost its files and memory: another thread shows them. */
-static int open_living_thread(struct aq_snap *s, int dir, uint32_t pid)
+int aq_snap_open_living_thread(struct aq_snap *s, int dir, uint32_t pid)
 {
 	uint32_t tid;
 	const char *name;
@@ -182,32 +182,27 @@ static void add_argv(struct aq_snap *s, struct aq_snap_process *p, struct aq_eve
 	aq_snap_attr(ev, AQ_ATTR_ARGV, s->argv, (size_t)n, cut ? AQ_ATF_TRUNCATED : 0);
 }
 
-static int emit_process(struct aq_snap *s, struct aq_snap_process *p, const struct aq_procfs_stat *st,
-			const struct aq_procfs_status *status)
+int aq_snap_emit_process(struct aq_snap *s, struct aq_snap_process *p, const struct aq_snap_facts *f)
 {
-	bool ended = (st->state == 'Z' || st->state == 'X') && st->threads <= 1;
 	struct aq_event ev;
-	struct statx exe;
 
 	aq_snap_event(&ev, AQ_EV_snap_proc, p, p->pid);
 	ev.arg_count = 14;
-	ev.args[0] = st->ppid;
-	ev.args[1] = st->start_ticks <= UINT64_MAX / s->tick_ns ? st->start_ticks * s->tick_ns : 0;
-	ev.args[2] = status->uid;
-	ev.args[3] = status->gid;
-	ev.args[4] = status->euid;
-	ev.args[5] = status->egid;
-	ev.args[6] = st->sid;
-	ev.args[7] = st->pgid;
-	ev.args[8] = st->tty;
-	ev.args[9] = status->cap_effective;
-	if (statx(p->view, "exe", AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &exe) == 0) {
-		ev.args[10] = makedev(exe.stx_dev_major, exe.stx_dev_minor);
-		ev.args[11] = exe.stx_ino;
-	}
-	ev.args[12] = status->ns_pid;
-	ev.args[13] = ended ? 0 : st->threads;
-	aq_snap_attr(&ev, AQ_ATTR_COMM, st->comm, st->comm_len, st->comm_cut ? AQ_ATF_TRUNCATED : 0);
+	ev.args[0] = f->ppid;
+	ev.args[1] = f->start_ns;
+	ev.args[2] = f->uid;
+	ev.args[3] = f->gid;
+	ev.args[4] = f->euid;
+	ev.args[5] = f->egid;
+	ev.args[6] = f->sid;
+	ev.args[7] = f->pgid;
+	ev.args[8] = f->tty;
+	ev.args[9] = f->cap_effective;
+	ev.args[10] = f->exe_dev;
+	ev.args[11] = f->exe_ino;
+	ev.args[12] = f->ns_pid;
+	ev.args[13] = f->threads;
+	aq_snap_attr(&ev, AQ_ATTR_COMM, f->comm, f->comm_len, f->comm_cut ? AQ_ATF_TRUNCATED : 0);
 	add_link(s, p, &ev, "exe", AQ_ATTR_EXE, 0);
 	add_argv(s, p, &ev);
 	add_link(s, p, &ev, "cwd", AQ_ATTR_CWD, 1);
@@ -217,28 +212,65 @@ static int emit_process(struct aq_snap *s, struct aq_snap_process *p, const stru
 	return aq_snap_emit(s, &ev);
 }
 
-static int emit_namespaces(struct aq_snap *s, struct aq_snap_process *p)
+static uint64_t start_ns(const struct aq_snap *s, const struct aq_procfs_stat *st)
 {
-	static const struct {
-		const char *path, *name;
-	} ns[] = { { "ns/cgroup", "cgroup" }, { "ns/ipc", "ipc" }, { "ns/mnt", "mnt" }, { "ns/net", "net" },
-		   { "ns/pid", "pid" }, { "ns/time", "time" }, { "ns/user", "user" }, { "ns/uts", "uts" } };
+	return st->start_ticks <= UINT64_MAX / s->tick_ns ? st->start_ticks * s->tick_ns : 0;
+}
+
+static int emit_process(struct aq_snap *s, struct aq_snap_process *p, const struct aq_procfs_stat *st,
+			const struct aq_procfs_status *status)
+{
+	bool ended = (st->state == 'Z' || st->state == 'X') && st->threads <= 1;
+	struct statx exe;
+	struct aq_snap_facts f = {
+		.start_ns = start_ns(s, st),
+		.cap_effective = status->cap_effective,
+		.ppid = st->ppid, .uid = status->uid, .gid = status->gid, .euid = status->euid, .egid = status->egid,
+		.sid = st->sid, .pgid = st->pgid, .tty = st->tty, .ns_pid = status->ns_pid,
+		.threads = ended ? 0 : st->threads,
+		.comm = st->comm, .comm_len = st->comm_len, .comm_cut = st->comm_cut,
+	};
+
+	if (statx(p->view, "exe", AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &exe) == 0) {
+		f.exe_dev = makedev(exe.stx_dev_major, exe.stx_dev_minor);
+		f.exe_ino = exe.stx_ino;
+	}
+	return aq_snap_emit_process(s, p, &f);
+}
+
+int aq_snap_emit_namespaces(struct aq_snap *s, struct aq_snap_process *p, const uint64_t ns[8])
+{
 	struct aq_event ev;
 	bool any = false;
 
 	aq_snap_event(&ev, AQ_EV_snap_ns, p, p->pid);
 	ev.arg_count = 8;
 	for (unsigned i = 0; i < 8; i++) {
+		ev.args[i] = ns[i];
+		any |= ns[i] != 0;
+	}
+	p->net_ns = ns[3];
+	return any ? aq_snap_emit(s, &ev) : 0;
+}
+
+static int emit_namespaces(struct aq_snap *s, struct aq_snap_process *p)
+{
+	static const struct {
+		const char *path, *name;
+	} known[] = { { "ns/cgroup", "cgroup" }, { "ns/ipc", "ipc" }, { "ns/mnt", "mnt" }, { "ns/net", "net" },
+		      { "ns/pid", "pid" }, { "ns/time", "time" }, { "ns/user", "user" }, { "ns/uts", "uts" } };
+	uint64_t ns[8] = { 0 };
+
+	for (unsigned i = 0; i < 8; i++) {
 		char link[64];
-		ssize_t n = aq_procfs_link(p->view, ns[i].path, link, sizeof(link), NULL);
+		ssize_t n = aq_procfs_link(p->view, known[i].path, link, sizeof(link), NULL);
 
 		if (n < 0)
 			aq_snap_failed(p, (int)n);
-		else if (aq_procfs_parse_bracket(link, (size_t)n, ns[i].name, &ev.args[i]))
-			any = true;
+		else
+			(void)aq_procfs_parse_bracket(link, (size_t)n, known[i].name, &ns[i]);
 	}
-	p->net_ns = ev.args[3];
-	return any ? aq_snap_emit(s, &ev) : 0;
+	return aq_snap_emit_namespaces(s, p, ns);
 }
 
 static int emit_threads(struct aq_snap *s, struct aq_snap_process *p, int dir)
@@ -275,7 +307,7 @@ static int emit_threads(struct aq_snap *s, struct aq_snap_process *p, int dir)
 		}
 		aq_snap_event(&ev, AQ_EV_snap_thread, p, tid);
 		ev.arg_count = 1;
-		ev.args[0] = st.start_ticks <= UINT64_MAX / s->tick_ns ? st.start_ticks * s->tick_ns : 0;
+		ev.args[0] = start_ns(s, &st);
 		aq_snap_attr(&ev, AQ_ATTR_COMM, st.comm, st.comm_len, st.comm_cut ? AQ_ATF_TRUNCATED : 0);
 		s->stats.threads++;
 		result = aq_snap_emit(s, &ev);
@@ -303,6 +335,8 @@ static int take_opened(struct aq_snap *s, struct aq_snap_process *p, int dir)
 		p->denied = true;
 		return 0;
 	}
+	if (start_ns(s, &st) >= s->born_before_ns)
+		return 0;
 	n = aq_procfs_read(dir, "status", s->text, sizeof(s->text), NULL);
 	if (n < 0 && aq_snap_failed(p, (int)n)) {
 		s->stats.vanished++;
@@ -316,7 +350,7 @@ static int take_opened(struct aq_snap *s, struct aq_snap_process *p, int dir)
 	else if (n < 0)
 		aq_snap_failed(p, (int)n);
 	if (st.state == 'Z' && st.threads > 1)
-		thread = open_living_thread(s, dir, p->pid);
+		thread = aq_snap_open_living_thread(s, dir, p->pid);
 	p->view = thread >= 0 ? thread : dir;
 	r = emit_process(s, p, &st, &status);
 	if (r == 0)
@@ -330,7 +364,25 @@ static int take_opened(struct aq_snap *s, struct aq_snap_process *p, int dir)
 	return r;
 }
 
-static int take_processes(struct aq_snap *s)
+static int take_process(struct aq_snap *s, uint32_t pid, const char *name)
+{
+	struct aq_snap_process p = { .pid = pid, .time_ns = aq_snap_now() };
+	int dir = openat(s->proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (dir < 0) {
+		if (aq_procfs_gone(-errno))
+			s->stats.vanished++;
+		else
+			s->stats.unreadable++;
+		return 0;
+	}
+	r = take_opened(s, &p, dir);
+	close(dir);
+	s->stats.unreadable += p.denied;
+	return r;
+}
+
+int aq_snap_take_processes(struct aq_snap *s, bool (*known)(const void *user, uint32_t pid), const void *user)
 {
 	uint32_t pid;
 	const char *name;
@@ -339,22 +391,9 @@ static int take_processes(struct aq_snap *s)
 	if (r < 0)
 		return aq_err_set(s->err, r, "Cannot list '%s'", s->opt.proc_root);
 	while ((r = aq_procfs_dir_next(&s->dir_proc, &pid, &name)) > 0) {
-		struct aq_snap_process p = { .pid = pid, .time_ns = aq_snap_now() };
-		int dir;
-
-		if (pid == s->opt.skip_pid)
+		if (pid == s->opt.skip_pid || (known && known(user, pid)))
 			continue;
-		dir = openat(s->proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0) {
-			if (aq_procfs_gone(-errno))
-				s->stats.vanished++;
-			else
-				s->stats.unreadable++;
-			continue;
-		}
-		result = take_opened(s, &p, dir);
-		close(dir);
-		s->stats.unreadable += p.denied;
+		result = take_process(s, pid, name);
 		if (result != 0)
 			break;
 	}
@@ -378,7 +417,9 @@ static int take_all(struct aq_snap *s)
 	if (r == 0)
 		r = take_cgroups(s);
 	if (r == 0)
-		r = take_processes(s);
+		r = s->opt.open_rows ? aq_snap_from_rows(s) : 1;
+	if (r == 1)
+		r = aq_snap_take_processes(s, NULL, NULL);
 	if (r != 0)
 		return r;
 	s->stats.skipped += s->sockets.skipped;
@@ -401,6 +442,8 @@ static void fill_defaults(struct aq_snapshot_options *o)
 		o->max_threads_per_process = 65536;
 	if (!o->max_sockets)
 		o->max_sockets = 262144;
+	if (!o->max_tasks)
+		o->max_tasks = 262144;
 	if (!o->max_cgroups)
 		o->max_cgroups = 65536;
 	if (o->max_sockets > 1u << 28)
@@ -427,6 +470,7 @@ int aq_snapshot_take(const struct aq_snapshot_options *options,
 	s->err = err;
 	s->stats = (struct aq_snapshot_stats){ 0 };
 	s->last_ns = 0;
+	s->born_before_ns = UINT64_MAX;
 	s->tick_ns = 1000000000ull / (uint64_t)(ticks > 0 ? ticks : 100);
 	aq_snap_kinds_init(s->kind);
 	s->dir_proc.fd = s->dir_task.fd = s->dir_fd.fd = -1;

@@ -27,7 +27,7 @@ _aquila() {
 	case $command in
 	help) options="record info verify losses index query tree replay fields keygen pin extract recompress salvage" ;;
 	record)
-		options="--output --duration --syscalls --exclude --uid --cgroup --container --namespace --path-prefix --cgroup-budget --no-snapshot --append --sync --segment-size --segment-age --retain-size \
+		options="--output --duration --syscalls --exclude --uid --cgroup --container --namespace --path-prefix --cgroup-budget --no-snapshot --snapshot --append --sync --segment-size --segment-age --retain-size \
 --retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --durations --env --data \
 --max-string --max-argv --keep-pointers --encrypt-to \
 --memory --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A snapshot of the running host: a child of which everything is known is found with every field right, and the
  * whole agrees with itself.
- * aq-libs: aq_state aq_schema aq_base */
-#include "recorder/state/snapshot.h"
+ * aq-libs: aq_iterators aq_state aq_schema aq_base */
+#include "recorder/state/iterators.h"
 #include "tests/unit/aq_test.h"
 
 #include <arpa/inet.h>
@@ -75,6 +75,7 @@ static void forget(struct kept *k)
 	for (unsigned i = 0; i < k->count; i++)
 		for (unsigned j = 0; j < k->ev[i].attr_count; j++)
 			free((void *)(uintptr_t)k->ev[i].attrs[j].data);
+	memset(k, 0, sizeof(*k));
 }
 
 static const struct aq_event *find(const struct kept *k, uint16_t id)
@@ -296,8 +297,9 @@ static pid_t start_child(const char *dir, struct told *told)
 	return pid;
 }
 
-AQ_TEST(known_child)
+static void known_child(const struct aq_snapshot_options *from)
 {
+	struct aq_snapshot_options options = *from;
 	static struct kept k;
 	struct aq_snapshot_stats stats;
 	struct told told;
@@ -309,7 +311,8 @@ AQ_TEST(known_child)
 
 	AQ_REQUIRE(mkdtemp(dir) != NULL);
 	k.pid = (uint32_t)start_child(dir, &told);
-	r = aq_snapshot_take(&(struct aq_snapshot_options){ .skip_pid = (uint32_t)getpid() }, keep, &k, &stats, &err);
+	options.skip_pid = (uint32_t)getpid();
+	r = aq_snapshot_take(&options, keep, &k, &stats, &err);
 	if (r == 0) {
 		check_process(&k, dir, before, now_ns());
 		check_namespaces(&k);
@@ -324,6 +327,7 @@ AQ_TEST(known_child)
 	AQ_CHECK_EQ_INT(r, 0);
 	AQ_CHECK_EQ_STR(err.text, "");
 	AQ_CHECK_EQ_U64(k.begins, 1);
+	AQ_CHECK_EQ_INT(stats.from_rows, from->open_rows != NULL);
 	AQ_CHECK(!k.self);
 	AQ_CHECK_EQ_U64(k.procs, stats.processes);
 	AQ_CHECK_EQ_U64(k.threads, stats.threads);
@@ -348,7 +352,7 @@ AQ_TEST(known_child)
 }
 
 /* A main thread that has ended still stands for its process; one that was not reaped is told as ended. */
-AQ_TEST(zombies)
+static void zombies(const struct aq_snapshot_options *from)
 {
 	static struct kept k;
 	const struct aq_event *ev;
@@ -360,7 +364,7 @@ AQ_TEST(zombies)
 		_exit(0);
 	AQ_REQUIRE(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
 	k.pid = (uint32_t)pid;
-	AQ_CHECK_EQ_INT(aq_snapshot_take(NULL, keep, &k, NULL, NULL), 0);
+	AQ_CHECK_EQ_INT(aq_snapshot_take(from, keep, &k, NULL, NULL), 0);
 	AQ_CHECK(k.self);
 	ev = find(&k, AQ_EV_snap_proc);
 	AQ_CHECK_EQ_U64(ev->args[13], 0);
@@ -378,7 +382,7 @@ static void *outlive(void *user)
 	return NULL;
 }
 
-AQ_TEST(main_thread_ended)
+static void main_thread_ended(const struct aq_snapshot_options *from)
 {
 	static struct kept k;
 	int pipes[2];
@@ -398,7 +402,7 @@ AQ_TEST(main_thread_ended)
 	}
 	AQ_REQUIRE(read(pipes[0], &c, 1) == 1);
 	k.pid = (uint32_t)pid;
-	AQ_CHECK_EQ_INT(aq_snapshot_take(NULL, keep, &k, NULL, NULL), 0);
+	AQ_CHECK_EQ_INT(aq_snapshot_take(from, keep, &k, NULL, NULL), 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(pipes[0]);
@@ -408,6 +412,29 @@ AQ_TEST(main_thread_ended)
 	AQ_CHECK_EQ_U64(find_fd(&k, 1)->args[1], AQ_KIND_FIFO);
 	forget(&k);
 }
+
+/* From the kernel's iterators, where they are and may be used. */
+static void by_iterators(void (*test)(const struct aq_snapshot_options *from))
+{
+	struct aq_snapshot_options from = { .open_rows = aq_iterators_open };
+	struct aq_iterators *it;
+	struct aq_err err = { 0 };
+
+	if (geteuid() != 0 || aq_iterators_new(&it, &err) < 0)
+		AQ_SKIP(geteuid() != 0 ? "needs root" : err.text);
+	from.open_user = it;
+	test(&from);
+	aq_iterators_free(it);
+}
+
+static const struct aq_snapshot_options by_proc;
+
+AQ_TEST(known_child_by_proc) { known_child(&by_proc); }
+AQ_TEST(zombies_by_proc) { zombies(&by_proc); }
+AQ_TEST(main_thread_ended_by_proc) { main_thread_ended(&by_proc); }
+AQ_TEST(known_child_by_iterators) { by_iterators(known_child); }
+AQ_TEST(zombies_by_iterators) { by_iterators(zombies); }
+AQ_TEST(main_thread_ended_by_iterators) { by_iterators(main_thread_ended); }
 
 int main(int argc, char **argv)
 {

@@ -156,6 +156,9 @@ AQ_TEST(usage_errors_name_what_is_wrong)
 	AQ_CHECK(strstr(err.text, "--") != NULL);
 	AQ_CHECK_EQ_INT(PARSE(S("--")), -EINVAL);
 	AQ_CHECK_EQ_INT(PARSE(S("--exit-status"), S("command")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("--snapshot=proc")), 0);
+	AQ_CHECK(config.snapshot_proc);
+	AQ_CHECK_EQ_INT(PARSE(S("--snapshot=tasks")), -EINVAL);
 	AQ_CHECK_EQ_INT(PARSE(S("--probe=xml")), -EINVAL);
 }
 

@@ -89,6 +89,7 @@ check_probe() {
 	expect "the status of --probe" $? 0
 	sed 's/^/AQ-PROBE /' probe
 	probe_says "the current task" "$(since 5 11)" ""
+	probe_says "pointers can be given types" "$(since 6 2)" ""
 	probe_says "count of programs that were skipped" "$(since 5 12)" ""
 	probe_says "cgroup version 2 tree" yes "version 2"
 	probe_says "the programs load and attach" yes ""
