@@ -95,6 +95,7 @@ const volatile struct aq_wire_filter cfg_filter = {};
 const volatile unsigned int cfg_budget = 0;       /* cgroups have budgets */
 const volatile struct aq_wire_limit cfg_limit = {}; /* of a cgroup that is not in `budget_limits` */
 const volatile unsigned int cfg_kernel_paths = 1; /* paths from the kernel's dentries for what was opened */
+const volatile unsigned int cfg_pin = 0;          /* programs switch preemption off themselves (pin.bpf.h) */
 const volatile unsigned int cfg_typed_pointers = 0; /* the kernel has bpf_rdonly_cast (6.2) */
 const volatile unsigned int cfg_durations = 0;    /* slots are struct aq_wire_timed */
 const volatile unsigned int cfg_stamps = 1;       /* entries of `stamps`, a power of two */

@@ -8,6 +8,7 @@
 
 #include "budget.bpf.h"
 #include "fetch_call.bpf.h"
+#include "pin.bpf.h"
 #include "proc.bpf.h"
 #include "stamp.bpf.h"
 
@@ -67,8 +68,7 @@ static __always_inline void put_compat_registers(struct entry *e, struct pt_regs
 #endif
 
 /* Loaded only where durations are recorded. */
-SEC("?tp_btf/sys_enter")
-int aq_sys_enter(u64 *ctx)
+AQ_PROGRAM("?tp_btf/sys_enter", aq_sys_enter)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 	struct caller caller;
@@ -79,8 +79,7 @@ int aq_sys_enter(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int aq_sys_exit(u64 *ctx)
+AQ_PROGRAM("tp_btf/sys_exit", aq_sys_exit)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 	s64 ret = (s64)ctx[1];

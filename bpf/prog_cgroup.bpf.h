@@ -23,22 +23,19 @@ static __always_inline int cgroup_event(u32 event, struct cgroup *cgroup, const 
 	return 0;
 }
 
-SEC("tp_btf/cgroup_mkdir")
-int aq_cgroup_mkdir(u64 *ctx)
+AQ_PROGRAM("tp_btf/cgroup_mkdir", aq_cgroup_mkdir)
 {
 	inherit_cgroup((void *)ctx[0]);
 	return cgroup_event(AQ_EV_cgroup_mkdir, (void *)ctx[0], (const char *)ctx[1], 0, 0);
 }
 
-SEC("tp_btf/cgroup_rmdir")
-int aq_cgroup_rmdir(u64 *ctx)
+AQ_PROGRAM("tp_btf/cgroup_rmdir", aq_cgroup_rmdir)
 {
 	forget_cgroup((void *)ctx[0]);
 	return cgroup_event(AQ_EV_cgroup_rmdir, (void *)ctx[0], (const char *)ctx[1], 0, 0);
 }
 
-SEC("tp_btf/cgroup_attach_task")
-int aq_cgroup_attach(u64 *ctx)
+AQ_PROGRAM("tp_btf/cgroup_attach_task", aq_cgroup_attach)
 {
 	struct task_struct *task = (void *)ctx[2];
 	u32 tgid = (u32)task->tgid;

@@ -26,33 +26,7 @@ struct bpf_iter__task_file {
 	u32 fd;
 	struct file *file;
 };
-struct ns_common {
-	unsigned int inum;
-};
 /* The members that only iterators look at: flavours of the kernel's types, the same to CO-RE. */
-struct cgroup_namespace { struct ns_common ns; };
-struct ipc_namespace { struct ns_common ns; };
-struct mnt_namespace { struct ns_common ns; };
-struct net { struct ns_common ns; };
-struct pid_namespace { struct ns_common ns; };
-struct time_namespace { struct ns_common ns; };
-struct user_namespace { struct ns_common ns; };
-struct uts_namespace { struct ns_common ns; };
-struct nsproxy {
-	struct uts_namespace *uts_ns;
-	struct ipc_namespace *ipc_ns;
-	struct mnt_namespace *mnt_ns;
-	struct net *net_ns;
-	struct time_namespace *time_ns;
-	struct cgroup_namespace *cgroup_ns;
-};
-struct cred___iter {
-	struct user_namespace *user_ns;
-};
-struct upid___iter {
-	int nr;
-	struct pid_namespace *ns;
-};
 struct signal_struct___iter {
 	int nr_threads;
 };
@@ -81,9 +55,9 @@ static __always_inline void iter_namespaces(struct aq_wire_iter_task *row, struc
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	u32 level = BPF_CORE_READ(pid, level);
 	u64 at = bpf_core_field_offset(struct pid, numbers) + (u64)level * bpf_core_type_size(struct upid);
-	struct upid___iter *innermost = (void *)pid + at;
+	struct upid *innermost = (void *)pid + at;
 
-	row->ns[6] = BPF_CORE_READ((struct cred___iter *)cred, user_ns, ns.inum);
+	row->ns[6] = BPF_CORE_READ(cred, user_ns, ns.inum);
 	if (pid)
 		row->ns[4] = BPF_CORE_READ(innermost, ns, ns.inum);
 	if (!ns) /* it has ended */

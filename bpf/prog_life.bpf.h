@@ -6,6 +6,7 @@
 #include "fetch.bpf.h"
 #include "filter.bpf.h"
 #include "path.bpf.h"
+#include "pin.bpf.h"
 #include "proc.bpf.h"
 #include "stamp.bpf.h"
 
@@ -28,8 +29,7 @@ static __always_inline void put_only_string(struct entry *e, u32 key, const void
 	attrs_end(&a);
 }
 
-SEC("tp_btf/sched_process_fork")
-int aq_fork(u64 *ctx)
+AQ_PROGRAM("tp_btf/sched_process_fork", aq_fork)
 {
 	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
 	u32 parent_tgid = (u32)parent->tgid, child_tgid = (u32)child->tgid;
@@ -112,8 +112,7 @@ static __always_inline void put_exec_words(struct attrs *a, struct task_struct *
 	attr_head(a, place, AQ_ATTR_WORDS, 0, 8 * sizeof(u64), 0);
 }
 
-SEC("tp_btf/sched_process_exec")
-int aq_exec(u64 *ctx)
+AQ_PROGRAM("tp_btf/sched_process_exec", aq_exec)
 {
 	struct task_struct *task = (void *)ctx[0];
 	struct linux_binprm *bprm = (void *)ctx[2];
@@ -153,8 +152,7 @@ int aq_exec(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int aq_exit(u64 *ctx)
+AQ_PROGRAM("tp_btf/sched_process_exit", aq_exit)
 {
 	struct task_struct *task = (void *)ctx[0];
 	u32 tgid = (u32)task->tgid;
@@ -187,8 +185,7 @@ static __always_inline bool same_name(struct task_struct *task, const char *name
 	return old[0] == new[0] && old[1] == new[1];
 }
 
-SEC("tp_btf/task_rename")
-int aq_rename(u64 *ctx)
+AQ_PROGRAM("tp_btf/task_rename", aq_rename)
 {
 	struct task_struct *task = (void *)ctx[0];
 	const char *name = (const char *)ctx[1];

@@ -145,20 +145,20 @@ static __always_inline int submitted(u64 *ctx)
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_submit_req") /* since 6.4 */
-int aq_uring_submit_req(u64 *ctx)
+/* since 6.4 */
+AQ_PROGRAM("?tp_btf/io_uring_submit_req", aq_uring_submit_req)
 {
 	return submitted(ctx);
 }
 
-SEC("?tp_btf/io_uring_submit_sqe") /* before */
-int aq_uring_submit_sqe(u64 *ctx)
+/* before */
+AQ_PROGRAM("?tp_btf/io_uring_submit_sqe", aq_uring_submit_sqe)
 {
 	return submitted(ctx);
 }
 
-SEC("?tp_btf/io_uring_req_failed") /* in this form since 6.0 */
-int aq_uring_refused(u64 *ctx)
+/* in this form since 6.0 */
+AQ_PROGRAM("?tp_btf/io_uring_req_failed", aq_uring_refused)
 {
 	struct ring_entry q = {};
 
@@ -167,8 +167,7 @@ int aq_uring_refused(u64 *ctx)
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_complete")
-int aq_uring_complete(u64 *ctx)
+AQ_PROGRAM("?tp_btf/io_uring_complete", aq_uring_complete)
 {
 	struct io_kiocb *request = (void *)ctx[1];
 	u64 user_data, result, flags;

@@ -4,7 +4,7 @@
  * slot, may add an attribute record (attr.bpf.h), and leave() publishes. What is turned away is counted where the
  * ledger finds it.
  *
- * The programs run with preemption off and none of their tracepoints fires in an interrupt, so that a ring has one
+ * The programs run with preemption off (pin.bpf.h) and none of their tracepoints fires in an interrupt, so that a ring has one
  * writer at a time. `busy` holds even where that is not so (a kernel that can be preempted inside a tracepoint): who
  * comes in between is counted with atomic additions and turned away. It is set before the counters are touched.
  */

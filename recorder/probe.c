@@ -245,7 +245,7 @@ static bool has_overlay_types(struct asking *a)
 	return false;
 }
 
-static bool at_least(unsigned major, unsigned minor)
+bool aq_kernel_at_least(unsigned major, unsigned minor)
 {
 	struct utsname u;
 	unsigned a = 0, b = 0;
@@ -257,7 +257,7 @@ static bool memory_unlimited(char *detail, size_t size)
 {
 	struct rlimit limit;
 
-	if (at_least(5, 11)) {
+	if (aq_kernel_at_least(5, 11)) {
 		snprintf(detail, size, "charged to the memory cgroup");
 		return true;
 	}
@@ -342,6 +342,9 @@ static void ask_about_programs(struct asking *a)
 		   has_enum_value(btf, "bpf_func_id", "BPF_FUNC_get_current_task_btf"), false, "each event costs some more");
 	row_by_btf(a, "typed_pointers", "pointers can be given types (6.2)", has_function(btf, "bpf_rdonly_cast"), false,
 		   "paths from the kernel cost some more");
+	row_by_btf(a, "pinned", "programs are not preempted, or can see to it (6.10)",
+		   !aq_kernel_at_least(AQ_PREEMPTIBLE_SINCE) || has_function(btf, "bpf_preempt_disable"), false,
+		   "what happens while a program is preempted is lost, and counted");
 	row_by_btf(a, "skips_counted", "count of programs that were skipped (5.12)",
 		   has_member(btf, "bpf_prog_info", "recursion_misses"), false,
 		   "what the kernel leaves out by itself is not counted");

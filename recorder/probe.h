@@ -12,6 +12,9 @@ struct cJSON;
 
 enum { AQ_PROBE_MAX = 40 };
 
+/* From this kernel on, programs on tracepoints may be preempted unless they see to it themselves. */
+#define AQ_PREEMPTIBLE_SINCE 6, 19
+
 struct aq_feature {
 	const char *key;     /* "btf": stands in captures */
 	const char *name;
@@ -36,6 +39,8 @@ void aq_probe_add(struct aq_probe *probe, const char *key, const char *name, boo
 		  const char *without, const char *detail);
 /* What was said to be there is not, as was seen when it was tried. */
 void aq_probe_refute(struct aq_probe *probe, const char *key, const char *detail);
+/* By the release that the kernel names. */
+bool aq_kernel_at_least(unsigned major, unsigned minor);
 /* The first row that makes recording impossible, or NULL. */
 const struct aq_feature *aq_probe_obstacle(const struct aq_probe *probe);
 /* A table, and one last line that says whether recording is possible. */

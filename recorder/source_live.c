@@ -19,6 +19,7 @@
 
 #include "bpf/wire.h"
 #include "recorder/calls.h"
+#include "recorder/probe.h"
 #include "recorder/uring.h"
 
 #include "aquila.skel.h"
@@ -346,6 +347,9 @@ static void adapt_to_kernel(struct aq_live *l)
 		bpf_program__set_autoload(list[i].prog, false);
 		note_missing(l, list[i].tracepoint);
 	}
+	/* earlier kernels do it for the programs */
+	l->skel->rodata->cfg_pin = aq_kernel_at_least(AQ_PREEMPTIBLE_SINCE) && btf != NULL &&
+				   btf__find_by_name_kind(btf, "bpf_preempt_disable", BTF_KIND_FUNC) > 0;
 	l->skel->rodata->cfg_typed_pointers =
 		btf != NULL && btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(btf);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bpf/wire.h"
+
 #include "iter.skel.h"
 
 enum { PID_NS_FIRST = 0xeffffffc }; /* the inode number of the first pid namespace */
