@@ -10,7 +10,7 @@
 
 enum { SOCKADDR_MAX = 128, COMM_BYTES = 16 };
 enum { VEC_MAX = 8192, VEC_STRING_MAX = 2048, VEC_STRINGS = 64 };
-enum { PAGE_BYTES = 4096, ARGV_CHUNKS = ARGV_MAX / PAGE_BYTES + 1 };
+enum { PAGE_BYTES = 4096, ARGV_CHUNKS = ARGV_MAX / PAGE_BYTES };
 
 /* The head of a string that a helper fetched: n bytes with the NUL; old kernels say 0 for an empty one. */
 static __always_inline void string_head(struct attrs *a, char *place, u32 key, long n, bool cut)
@@ -142,10 +142,7 @@ static __noinline u32 put_user_vec(struct attrs *a, u32 key, u64 user, u32 point
 	return 0;
 }
 
-/*
- * The arguments or the environment of a new program, NULs and all, page by page: one that is not there does not cost the
- * others.
- */
+/* The arguments or the environment of a new program, NULs and all, as far as their pages are there. */
 static __noinline u32 put_area(struct attrs *a, u32 key, u64 start, u64 end)
 {
 	char *place = attr_place(a);
@@ -160,19 +157,24 @@ static __noinline u32 put_area(struct attrs *a, u32 key, u64 start, u64 end)
 		max = end - start;
 	attr_use(a, 0);
 	for (int i = 0; i < ARGV_CHUNKS; i++) {
-		u64 at = attr_used(a);
+		u64 at = (u64)i * PAGE_BYTES, chunk = PAGE_BYTES;
+		char *to = place + sizeof(struct aq_wire_attr) + at;
+
 		if (at >= max)
 			break;
-		u64 chunk = PAGE_BYTES - ((start + at) & (PAGE_BYTES - 1));
-
 		if (chunk > max - at)
 			chunk = max - at;
 		asm volatile("" : "+r"(chunk)); /* clang knows the bound and would leave out what proves it */
-		if (chunk > PAGE_BYTES || at > ARGV_MAX - PAGE_BYTES) /* proves the bounds of the read */
+		if (chunk > PAGE_BYTES) /* proves the bound of the read */
 			break;
-		if (bpf_probe_read_user(place + sizeof(struct aq_wire_attr) + at, (u32)chunk,
-					(const void *)(start + at)) != 0)
+		if (bpf_probe_read_user(to, (u32)chunk, (const void *)(start + at)) != 0) {
+			/* what lies before the page that is not there */
+			u64 before = PAGE_BYTES - ((start + at) & (PAGE_BYTES - 1));
+
+			if (before < chunk && bpf_probe_read_user(to, (u32)before, (const void *)(start + at)) == 0)
+				attr_use(a, at + before);
 			break;
+		}
 		attr_use(a, at + chunk);
 	}
 	n = (u32)attr_used(a);
