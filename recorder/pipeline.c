@@ -50,7 +50,7 @@ struct aq_pipeline {
 
 	/* the encoding thread's until it is joined */
 	struct lane lane[2]; /* [1]: class 0's short way */
-	struct aq_err err;
+	struct aq_err err, add_err; /* add_err: of the last add that failed; too large to be cleared for each event */
 	int error;           /* the recording can't go on */
 	bool in_checkpoint, in_vital, finished, outage, emit_failed;
 	uint32_t outages, retries;
@@ -296,14 +296,13 @@ static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fi
 {
 	struct aq_pipeline *p = user;
 	struct lane *lane = &p->lane[p->in_vital];
-	struct aq_err err = { 0 };
 	int r;
 
 	look_for_vital(p);
 	if (can_write(p)) {
 		aq_decode(fixed, attr, attr_bytes, ring / AQ_WIRE_CLASSES, ring % AQ_WIRE_CLASSES, lane->scratch, &lane->event);
 		aq_decode_duration(fixed, record_bytes, &lane->event);
-		r = aq_capture_writer_add(p->writer, &lane->event, &err);
+		r = aq_capture_writer_add(p->writer, &lane->event, &p->add_err);
 		if (r == 0) {
 			aq_ledger_stored(p->ledger, ring, &lane->event);
 			bump(&p->events, 1);
@@ -318,7 +317,7 @@ static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fi
 			}
 			return 0;
 		}
-		begin_outage(p, &err);
+		begin_outage(p, &p->add_err);
 	}
 	aq_ledger_unwritten(p->ledger, ring, fixed->event, fixed->time_ns);
 	return 0;

@@ -10,6 +10,9 @@
 #define AQ_TESTS_LIB_BPF_SHIM_H
 
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
+#if defined(__clang__)
+#pragma GCC diagnostic ignored "-Wunknown-attributes" /* those of the BPF target */
+#endif
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wpointer-arith" /* the kernel's C counts in bytes there */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
