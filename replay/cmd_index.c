@@ -13,8 +13,9 @@ static const char help_text[] =
 	"usage: aquila index CAPTURE [--check] [--key FILE… --plain] [-q]\n"
 	"\n"
 	"Builds index.sqlite in the capture's folder: segments, chunks, gaps, ledger, processes, cgroups,\n"
-	"facts, marks, as tables for any sqlite. Everything in it comes from the segments: it can be deleted\n"
-	"and built again, and no answer of aquila needs it.\n"
+	"facts and what they say of containers, pods, namespaces and addresses, marks, as tables for any\n"
+	"sqlite. Everything in it comes from the segments: it can be deleted and built again, and no answer\n"
+	"of aquila needs it.\n"
 	"\n"
 	"      --check       only say whether there is one and whether it fits the segments\n"
 	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
@@ -27,7 +28,8 @@ static const char help_text[] =
 	"\n"
 	"Examples\n"
 	"  aquila index web.aquila\n"
-	"  sqlite3 web.aquila/index.sqlite 'select * from gaps'\n";
+	"  sqlite3 web.aquila/index.sqlite 'select * from gaps'\n"
+	"  sqlite3 web.aquila/index.sqlite 'select namespace, name, ips from pods'\n";
 
 static void show_progress(void *user, uint64_t done, uint64_t total)
 {

@@ -121,8 +121,8 @@ static int answer(struct aq_query *q, const struct aq_options *o, struct aq_capt
 	if (o->field_count > 0) {
 		p.fields = fields;
 		p.field_count = o->field_count;
-	} else if (r == 0 && o->format == AQ_FORMAT_NDJSON && !o->raw) {
-		r = aq_field_compile("container.id", &p.container, &err);
+	} else if (r == 0 && !o->count && !o->raw && o->format != AQ_FORMAT_CSV) {
+		r = aq_printer_show_names(&p, &err);
 	}
 	if (r == 0)
 		r = o->count ? count(q, o, &p, ops, &verdict, &err) : rows(q, &p, ops, &verdict, &err);

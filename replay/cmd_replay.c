@@ -168,8 +168,8 @@ static int run(struct replay *r, struct aq_out *out)
 
 	if (rc < 0)
 		aq_err_set(&err, rc, "out of memory");
-	if (rc == 0 && r->options->format == AQ_FORMAT_NDJSON)
-		rc = aq_field_compile("container.id", &r->printer.container, &err);
+	if (rc == 0 && (r->options->format == AQ_FORMAT_NDJSON || r->options->format == AQ_FORMAT_TEXT))
+		rc = aq_printer_show_names(&r->printer, &err);
 	if (rc == 0)
 		rc = stream(r, &verdict, &err);
 	if (rc < 0) {

@@ -191,8 +191,20 @@ void aq_printer_release(struct aq_printer *p)
 {
 	free(p->scratch);
 	aq_field_free(p->container);
+	aq_field_free(p->container_name);
+	aq_field_free(p->pod);
+	aq_field_free(p->ns);
 	p->scratch = NULL;
-	p->container = NULL;
+	p->container = p->container_name = p->pod = p->ns = NULL;
+}
+
+int aq_printer_show_names(struct aq_printer *p, struct aq_err *err)
+{
+	int r = aq_field_compile("container.id", &p->container, err);
+
+	r = r < 0 ? r : aq_field_compile("container.name", &p->container_name, err);
+	r = r < 0 ? r : aq_field_compile("k8s.pod.name", &p->pod, err);
+	return r < 0 ? r : aq_field_compile("k8s.ns.name", &p->ns, err);
 }
 
 bool aq_printer_grow(struct aq_printer *p, size_t size)

@@ -72,7 +72,8 @@ struct aq_printer {
 	const struct aq_capture *capture;
 	struct aq_field *const *fields; /* compiled, borrowed; NULL: default form */
 	size_t field_count;
-	struct aq_field *container; /* ndjson's default form asks for it; NULL: left out */
+	/* what the default forms ask for; NULL: left out */
+	struct aq_field *container, *container_name, *pod, *ns;
 	char *scratch;		    /* rendered text, owned by the printer */
 	size_t scratch_size;
 	uint64_t second; /* whose text is in second_text: many events share one */
@@ -95,6 +96,8 @@ extern const struct aq_printer_ops aq_printer_text, aq_printer_ndjson, aq_printe
 
 int aq_printer_init(struct aq_printer *p, struct aq_out *out, const struct aq_capture *c);
 void aq_printer_release(struct aq_printer *p);
+/* For the default forms of text and NDJSON: containers and pods by name. */
+int aq_printer_show_names(struct aq_printer *p, struct aq_err *err);
 /* Calls render until its text fits into p->scratch (at most 64 MiB); gives its length. */
 #define AQ_RENDER(p, ret_len, call)                                                                                    \
 	do {                                                                                                           \

@@ -269,12 +269,31 @@ static inline void put_member_u64(struct aq_out *out, const char *name, uint64_t
 	aq_out_u64(out, value);
 }
 
+/* The container, and of one its name, pod and namespace, as far as they are known. */
+static void put_names(struct aq_printer *p, struct aq_row *row)
+{
+	struct { const struct aq_field *field; const char *member; } more[] = {
+		{ p->container_name, ",\"container_name\":" }, { p->pod, ",\"pod\":" }, { p->ns, ",\"namespace\":" } };
+	struct aq_value v;
+
+	if (p->container == NULL || !aq_field_value(p->container, row, &v))
+		return;
+	aq_out_puts(p->out, ",\"container\":");
+	put_value(p, &v);
+	if (v.kind == AQ_VAL_STRING && v.len == 4 && memcmp(v.s, "host", 4) == 0)
+		return;
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		if (more[i].field != NULL && aq_field_value(more[i].field, row, &v)) {
+			aq_out_puts(p->out, more[i].member);
+			put_value(p, &v);
+		}
+}
+
 static void ndjson_row(struct aq_printer *p, struct aq_row *row)
 {
 	const struct aq_event *ev = row->ev;
 	const struct aq_event_schema *schema;
 	char time[AQ_TIME_TEXT_BYTES], type[32];
-	struct aq_value container;
 	const char *name;
 
 	if (p->fields != NULL)
@@ -302,10 +321,7 @@ static void ndjson_row(struct aq_printer *p, struct aq_row *row)
 	}
 	if (ev->cgroup_id != 0)
 		put_member_u64(p->out, ",\"cgroup\":", ev->cgroup_id);
-	if (p->container != NULL && aq_field_value(p->container, row, &container)) {
-		aq_out_puts(p->out, ",\"container\":");
-		put_value(p, &container);
-	}
+	put_names(p, row);
 	if (ev->abi != AQ_ABI_X86_64 && ev->id < AQ_EVENT_ID_STATE)
 		aq_out_printf(p->out, ",\"abi\":\"%s\"", aq_abi_name(ev->abi));
 	if (schema != NULL) {
@@ -362,7 +378,7 @@ static void ndjson_groups(struct aq_printer *p, const struct aq_groups *groups, 
 }
 
 const struct aq_printer_ops aq_printer_ndjson = {
-	.needs = AQ_NEED_ATTRS | AQ_NEED_PROC | AQ_NEED_CGROUP,
+	.needs = AQ_NEED_ATTRS | AQ_NEED_PROC | AQ_NEED_CGROUP | AQ_NEED_FACTS,
 	.begin = ndjson_begin,
 	.row = ndjson_row,
 	.end = ndjson_end,

@@ -61,6 +61,37 @@ static void put_who(struct aq_printer *p, const struct aq_row *row)
 	aq_out_puts(p->out, ") ");
 }
 
+static bool put_name(struct aq_printer *p, const struct aq_field *f, struct aq_row *row)
+{
+	struct aq_value v;
+
+	if (f == NULL || !aq_field_value(f, row, &v))
+		return false;
+	aq_out_text(p->out, v.s, v.len);
+	return true;
+}
+
+/* {namespace/pod}, else {container's name}, else the first digits of its id; nothing outside of containers. */
+static void put_where(struct aq_printer *p, struct aq_row *row)
+{
+	struct aq_value v;
+
+	if (p->container == NULL || !aq_field_value(p->container, row, &v) || (v.len == 4 && memcmp(v.s, "host", 4) == 0))
+		return;
+	aq_out_puts(p->out, aq_colour(p->out, AQ_CYAN));
+	aq_out_puts(p->out, "{");
+	if (p->pod != NULL && aq_field_value(p->pod, row, &v)) {
+		if (put_name(p, p->ns, row))
+			aq_out_puts(p->out, "/");
+		put_name(p, p->pod, row);
+	} else if (!put_name(p, p->container_name, row)) {
+		put_name(p, p->container, row);
+	}
+	aq_out_puts(p->out, "}");
+	aq_out_puts(p->out, aq_colour(p->out, AQ_PLAIN));
+	aq_out_puts(p->out, " ");
+}
+
 /* Seconds, with nanoseconds or, as strace -T has them, microseconds. */
 static void put_duration(struct aq_printer *p, const struct aq_event *ev, bool as_strace)
 {
@@ -96,6 +127,7 @@ static void text_row(struct aq_printer *p, struct aq_row *row)
 	aq_out_u64(p->out, row->ev->cpu);
 	aq_out_puts(p->out, " ");
 	put_who(p, row);
+	put_where(p, row);
 	failed = row->ev->id < AQ_EVENT_ID_STATE && aq_result_is_error(row->ev->ret);
 	AQ_RENDER(p, &len, aq_render_event(row->ev, 0, p->scratch, p->scratch_size));
 	aq_out_puts(p->out, failed ? aq_colour(p->out, AQ_RED) : "");
@@ -201,7 +233,7 @@ static void strace_row(struct aq_printer *p, struct aq_row *row)
 }
 
 const struct aq_printer_ops aq_printer_text = {
-	.needs = AQ_NEED_ATTRS | AQ_NEED_PROC,
+	.needs = AQ_NEED_ATTRS | AQ_NEED_PROC | AQ_NEED_CGROUP | AQ_NEED_FACTS,
 	.begin = text_begin,
 	.row = text_row,
 	.end = text_end,

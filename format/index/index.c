@@ -35,7 +35,11 @@ static const char *const sql_of[STATEMENTS] = {
 	[FIND_PROCESS] = "SELECT id, start_ns FROM processes WHERE pid = ? AND end_ns IS NULL ORDER BY start_ns DESC LIMIT 1",
 	[PUT_CGROUP] = "INSERT INTO cgroups VALUES (?, ?, ?, ?, NULL)",
 	[END_CGROUP] = "UPDATE cgroups SET valid_to_ns = ? WHERE id = ? AND valid_to_ns IS NULL",
-	[PUT_FACT] = "INSERT INTO facts VALUES (?, ?, ?, ?, ?)",
+	/* a source's later fact about the same subject from the same time on replaces its earlier one */
+	[PUT_FACT] = ("INSERT INTO facts (subject, source, fact, valid_from_ns, valid_to_ns, seen_ns) VALUES (?1, CASE WHEN"
+		      " json_valid(?2) THEN CAST(coalesce(json_extract(?2, '$.source'), '') AS TEXT) ELSE '' END, ?2, ?3, nullif(?4, 0), ?5)"
+		      " ON CONFLICT (subject, source, valid_from_ns) DO UPDATE SET fact = excluded.fact,"
+		      " valid_to_ns = excluded.valid_to_ns, seen_ns = excluded.seen_ns"),
 	[PUT_MARK] = "INSERT INTO marks VALUES (?, ?)",
 };
 
@@ -177,6 +181,8 @@ static int put_event(struct build *b, const struct aq_event *ev)
 	case AQ_EV_cgroup_rmdir:
 		return run(b, END_CGROUP, "ii", I(ev->time_ns), I(ev->args[0]));
 	case AQ_EV_fact:
+		if (!aq_event_attr(ev, AQ_ATTR_NAME) || !aq_event_attr(ev, AQ_ATTR_JSON))
+			return 0;
 		return run(b, PUT_FACT, "ttiii", aq_event_attr(ev, AQ_ATTR_NAME), aq_event_attr(ev, AQ_ATTR_JSON), I(ev->args[0]),
 			   I(ev->args[1]), I(ev->time_ns));
 	case AQ_EV_mark:
@@ -242,6 +248,8 @@ static int fill(struct build *b, void (*progress)(void *, uint64_t, uint64_t), v
 	r = r < 0 ? r : run(b, PUT_META, "si", "end_boot_ns", I(info->end_ns));
 	r = r < 0 ? r : put_segments(b);
 	r = r < 0 ? r : put_events(b, progress, user);
+	if (r == 0 && sqlite3_exec(b->db, aq_index_names, NULL, NULL, NULL) != SQLITE_OK)
+		r = failed(b);
 	r = r < 0 ? r : put_ledger(b); /* after the events: damage found on the way is in it */
 	char version[64];
 	snprintf(version, sizeof(version), "PRAGMA user_version = %d; COMMIT;", AQ_INDEX_VERSION);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sqlite catalogue of a capture, index.sqlite in its folder: segments, chunks, gaps, ledger, processes, cgroups, facts,
- * marks. Derived from the segments alone: it can be deleted and built again, with the same rows.
+ * what they say about containers, pods, namespaces and addresses, marks. Derived from the segments alone: it can be deleted and built again, with the same rows.
  *
  * Threads: the functions keep no state; two builds of one capture at a time end with one of both, whole.
  */
@@ -14,7 +14,7 @@
 
 struct aq_keys;
 
-enum { AQ_INDEX_VERSION = 1 }; /* PRAGMA user_version */
+enum { AQ_INDEX_VERSION = 2 }; /* PRAGMA user_version */
 
 enum aq_index_state {
 	AQ_INDEX_MISSING = 0,

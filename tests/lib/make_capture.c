@@ -6,6 +6,7 @@
  *   gaps.aquila       the same with events lost in full rings, a filter's policy and a lost text
  *   damaged.aquila    whole.aquila with one byte changed in its second chunk
  *   truncated.aquila  whole.aquila cut in the middle of a block
+ *   names.aquila      containers and pods, with names learned late, replaced, deleted and never, and reused addresses
  *
  * With KEYFILE only one: with a secret key for signing in it signed.aquila, the same story in several segments with a signature
  * after each chunk; with public keys to encrypt to, encrypted.aquila.
@@ -32,7 +33,7 @@ enum { SHELL = 100, CAT = 200, EVIL = 201, CGROUP = 4242 };
 struct story {
 	struct aq_capture_writer *w;
 	struct aq_err err;
-	uint64_t now_ns;
+	uint64_t now_ns, cgroup; /* cgroup 0: CGROUP */
 	bool failed;
 };
 
@@ -48,7 +49,7 @@ static void add(struct story *s, uint16_t id, uint32_t pid, int64_t ret, unsigne
 {
 	const struct aq_event_schema *schema = aq_schema_event(id);
 	struct aq_event ev = { .time_ns = s->now_ns,
-			       .cgroup_id = CGROUP,
+			       .cgroup_id = s->cgroup != 0 ? s->cgroup : CGROUP,
 			       .ret = ret,
 			       .pid = pid,
 			       .tid = pid,
@@ -170,6 +171,78 @@ static void tell(struct story *s, bool degraded)
 	end_program(s, CAT, 0, 0);
 }
 
+#define WEB_ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LOST_ID "1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define PLAIN_ID "2123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define WEB_UID "0f6b1c2d-1111-2222-3333-444455556666"
+enum { WEB_CGROUP = 5001, LOST_CGROUP, PLAIN_CGROUP, WEB = 301, LOST, PLAIN };
+
+/* valid from and to in ms since the start; to 0: no end */
+static void fact(struct story *s, const char *subject, unsigned from_ms, unsigned to_ms, const char *json)
+{
+	s->cgroup = 0;
+	add(s, AQ_EV_fact, 0, 0, ARGS(from_ms ? START_BOOT_NS + from_ms * MS : 0, to_ms ? START_BOOT_NS + to_ms * MS : 0),
+	    TEXTS({ AQ_ATTR_NAME, 0, subject, 0 }, { AQ_ATTR_JSON, 0, json, 0 }));
+}
+
+static void connect_as(struct story *s, uint32_t pid, uint8_t last)
+{
+	uint8_t address[16] = { 2, 0, 0x15, 0x38, 10, 0, 0, last };
+	uint8_t tuple[56] = { 2, 0, 0x9c, 0x40, 10, 0, 0, 5, [28] = 2, 0, 0x15, 0x38, 10, 0, 0, last };
+
+	add(s, AQ_EV_socket, pid, 5, ARGS(2, 1, 6), NO_TEXTS);
+	add(s, AQ_EV_connect, pid, 0, ARGS(5, 0, 16),
+	    TEXTS({ AQ_ATTR_SOCKADDR, 0, (const char *)address, sizeof(address) },
+		  { AQ_ATTR_TUPLE, 0, (const char *)tuple, sizeof(tuple) }));
+	add(s, AQ_EV_close, pid, 0, ARGS(5), NO_TEXTS);
+}
+
+static void start_in(struct story *s, uint64_t cgroup, const char *path, uint32_t pid, const char *exe)
+{
+	s->cgroup = 0;
+	add(s, AQ_EV_cgroup_mkdir, 1, 0, ARGS(cgroup, 4, 0), TEXTS({ AQ_ATTR_CGROUP_PATH, 0, path, 0 }));
+	s->cgroup = cgroup;
+	start_program(s, pid, exe, exe, (uint32_t)strlen(exe) + 1);
+}
+
+/* web: all of its names come after its events; lost: its pod's look-up failed; plain: no pod, and its look-up failed. */
+static void tell_names(struct story *s)
+{
+	snapshot(s);
+	start_in(s, WEB_CGROUP,
+		 "/kubepods.slice/kubepods-pod0f6b1c2d_1111_2222_3333_444455556666.slice/cri-containerd-" WEB_ID ".scope", WEB, "/bin/web");
+	connect_as(s, WEB, 9);
+	start_in(s, LOST_CGROUP, "/kubepods/besteffort/poda0000000-1111-2222-3333-444455556666/" LOST_ID, LOST, "/bin/lost");
+	start_in(s, PLAIN_CGROUP, "/docker/" PLAIN_ID, PLAIN, "/bin/plain");
+	fact(s, "pod:*", 0, 0, "{\"source\":\"kubelet\",\"unknown\":\"look-up failed: 401\"}");
+	fact(s, "container:" PLAIN_ID, 0, 0, "{\"source\":\"docker\",\"unknown\":\"look-up failed: 404\"}");
+	fact(s, "pod:" WEB_UID, 50, 60, "{\"source\":\"kubelet\",\"name\":\"not yet named\"}");
+	fact(s, "pod:" WEB_UID, 50, 60,
+	     "{\"source\":\"kubelet\",\"name\":\"web-1\",\"namespace\":\"prod\",\"node\":\"n7\",\"service_account\":\"sa\",\"owner_kind\":"
+	     "\"ReplicaSet\",\"owner_name\":\"web-abc\",\"workload_kind\":\"Deployment\",\"workload_name\":\"web\",\"labels\":"
+	     "{\"app\":\"web\",\"app.kubernetes.io/name\":\"shop\",\"evil\":\"\\u001b[31m\\n\\\"'\"},\"annotations\":{\"team\":\"a\"},"
+	     "\"ips\":[\"10.0.0.5\",\"fd00::5\"],\"containers\":[{\"name\":\"main\",\"id\":\"containerd://" WEB_ID "\"}]}");
+	fact(s, "container:" WEB_ID, 55, 0,
+	     "{\"source\":\"containerd\",\"name\":\"web-main\",\"image\":\"reg.example:5000/shop/web:1.2\",\"image_digest\":\"sha256:aa\","
+	     "\"start\":\"2026-01-01T00:00:00.005Z\",\"labels\":{\"tier\":\"front\"},\"mounts\":[{\"source\":\"/data\",\"destination\":"
+	     "\"/srv\",\"type\":\"bind\",\"ro\":true}]}");
+	fact(s, "namespace:prod", 0, 0, "{\"source\":\"kubernetes\",\"labels\":{\"env\":\"production\"}}");
+	fact(s, "address:10.0.0.9", 1, 30,
+	     "{\"source\":\"kubernetes\",\"kind\":\"pod\",\"name\":\"db-0\",\"namespace\":\"data\"}");
+	fact(s, "address:10.0.0.9", 100, 0,
+	     "{\"source\":\"kubernetes\",\"kind\":\"pod\",\"name\":\"cache-0\",\"namespace\":\"tmp\"}");
+	fact(s, "address:10.0.0.5", 0, 0, "{\"source\":\"kubelet\",\"kind\":\"pod\",\"name\":\"web-1\",\"namespace\":\"prod\"}");
+	fact(s, "address:10.0.0.8", 0, 0, "{\"source\":\"kubernetes\",\"kind\":\"service\",\"name\":\"queue\",\"namespace\":\"data\"}");
+	fact(s, "address:10.0.0.8", 0, 0, "{\"source\":\"dns\",\"kind\":\"dns\",\"name\":\"queue.example\"}");
+	fact(s, "pod:broken", 0, 0, "{\"source\":\"kubelet\",\"name\":");
+	s->now_ns = START_BOOT_NS + 200 * MS;
+	s->cgroup = WEB_CGROUP;
+	connect_as(s, WEB, 9);
+	connect_as(s, WEB, 8);
+	end_program(s, WEB, 0, 0);
+	s->cgroup = 0;
+}
+
 static const struct aq_gap_count lost_calls[] = { { AQ_EV_read, 30 }, { AQ_EV_write, 12 } };
 static const struct aq_gap_count skipped_calls[] = { { AQ_EV_futex, 5 } };
 static const struct aq_gap gaps[] = {
@@ -232,7 +305,8 @@ static int close_books(struct story *s, bool with_gaps)
 					    s->now_ns - START_BOOT_NS + START_REAL_NS, &s->err);
 }
 
-static int write_capture(const char *path, bool with_gaps, struct aq_signer *signer, const struct aq_keys *encrypt_to)
+static int write_story(const char *path, bool with_gaps, struct aq_signer *signer, const struct aq_keys *encrypt_to,
+		       bool with_names)
 {
 	struct aq_capture_meta meta = {
 		.host = "fixture",
@@ -266,7 +340,10 @@ static int write_capture(const char *path, bool with_gaps, struct aq_signer *sig
 	if (r == 0) {
 		for (size_t i = 0; r == 0 && with_gaps && i < sizeof(gaps) / sizeof(gaps[0]); i++)
 			r = aq_capture_writer_add_gap(s.w, &gaps[i], &s.err);
-		tell(&s, with_gaps);
+		if (with_names)
+			tell_names(&s);
+		else
+			tell(&s, with_gaps);
 		if (s.failed)
 			r = -EIO;
 	}
@@ -278,6 +355,11 @@ static int write_capture(const char *path, bool with_gaps, struct aq_signer *sig
 	if (r < 0)
 		fprintf(stderr, "make_capture: %s\n", s.err.text);
 	return r;
+}
+
+static int write_capture(const char *path, bool with_gaps, struct aq_signer *signer, const struct aq_keys *encrypt_to)
+{
+	return write_story(path, with_gaps, signer, encrypt_to, false);
 }
 
 /* Where the payload of the n-th chunk ends; 0 if there are not so many. */
@@ -373,7 +455,8 @@ int main(int argc, char **argv)
 	}
 	if (argc == 3)
 		return write_with_key(key) < 0;
-	if (write_capture("whole.aquila", false, NULL, NULL) < 0 || write_capture("gaps.aquila", true, NULL, NULL) < 0)
+	if (write_capture("whole.aquila", false, NULL, NULL) < 0 || write_capture("gaps.aquila", true, NULL, NULL) < 0 ||
+	    write_story("names.aquila", false, NULL, NULL, true) < 0)
 		return 1;
 	if (copy_broken("whole.aquila", "damaged.aquila", 0) < 0 ||
 	    copy_broken("whole.aquila", "truncated.aquila", 60) < 0) {
