@@ -13,12 +13,13 @@
 #include "format/segment/pin.h"
 #include "query/render.h"
 #include "replay/cli.h"
+#include "replay/info_names.h"
 
 static const char help_text[] =
 	"usage: aquila info CAPTURE [--key FILE]… [--format text|json] [-q]\n"
 	"\n"
-	"Host, kernel, time span, size, policy, how many events of which class and type, and a verdict on\n"
-	"completeness. Of an encrypted capture without a key: to which keys it is encrypted, and its size.\n"
+	"Host, kernel, time span, size, policy, how many events of which class and type, the containers and\n"
+	"pods with their times and events, and a verdict on completeness. Of an encrypted capture without a key: to which keys it is encrypted, and its size.\n"
 	"\n"
 	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
 	"\n"
@@ -270,7 +271,7 @@ static void put_json_retention(struct aq_out *out, const struct aq_capture *c)
 	free(pins);
 }
 
-static void put_text(struct aq_out *out, const struct aq_capture *c, const struct counts *n)
+static void put_text(struct aq_out *out, const struct aq_capture *c, const struct counts *n, const struct aq_info_names *names)
 {
 	const struct aq_capture_info *info = aq_capture_info(c);
 	struct aq_ledger_row t = total(c);
@@ -292,6 +293,7 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 		line(out, "command", info->command);
 	put_retention(out, c);
 	put_events(out, info, n);
+	aq_info_names_text(names, out, c);
 	snprintf(text, sizeof(text),
 		 "produced %" PRIu64 ", stored %" PRIu64 ", lost %" PRIu64 ", left out on purpose %" PRIu64
 		 ", texts lost %" PRIu64,
@@ -368,7 +370,8 @@ static void put_locked_json(struct aq_out *out, const struct aq_capture *c)
 		      info->locked_blocks);
 }
 
-static void put_json(struct aq_out *out, const struct aq_capture *c, const struct counts *n, const struct aq_verdict *v)
+static void put_json(struct aq_out *out, const struct aq_capture *c, const struct counts *n, const struct aq_info_names *names,
+		     const struct aq_verdict *v)
 {
 	const struct aq_capture_info *info = aq_capture_info(c);
 	char start[AQ_TIME_TEXT_BYTES], end[AQ_TIME_TEXT_BYTES];
@@ -399,6 +402,7 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 	member(out, "policy_json", info->policy_json);
 	member(out, "derived_json", info->derived_json);
 	put_json_counts(out, n);
+	aq_info_names_json(names, out, c);
 	put_json_totals(out, c);
 	put_json_retention(out, c);
 	aq_out_puts(out, ",");
@@ -429,6 +433,7 @@ static int info_command(const struct aq_command *command, const struct aq_option
 	const struct aq_verdict_question question = { .needs_attrs = true };
 	struct counts *n = calloc(1, sizeof(*n));
 	struct aq_verdict verdict;
+	struct aq_info_names *names = NULL;
 	struct aq_capture *c = NULL;
 	struct aq_err err = { 0 };
 	struct aq_out out;
@@ -446,18 +451,19 @@ static int info_command(const struct aq_command *command, const struct aq_option
 		free(n);
 		return status;
 	}
-	if (status == 0 && count(c, n, &err) < 0)
+	if (status == 0 && (count(c, n, &err) < 0 || aq_info_names_collect(c, &names, &err) < 0))
 		status = aq_fail(&err);
 	if (status == 0) {
 		aq_verdict_compute(c, &question, &verdict);
 		aq_out_init(&out, STDOUT_FILENO, "standard output");
 		if (o->format == AQ_FORMAT_JSON)
-			put_json(&out, c, n, &verdict);
+			put_json(&out, c, n, names, &verdict);
 		else
-			put_text(&out, c, n);
+			put_text(&out, c, n, names);
 		status = aq_finish(&out, &verdict, o->quiet);
 		aq_out_release(&out);
 	}
+	aq_info_names_free(names);
 	aq_capture_close(c);
 	free(n);
 	return status;

@@ -92,6 +92,26 @@ run 0 replay "$names" --speed max --format text
 out_has "{prod/web-1}"
 run 0 fields
 out_has "k8s.pod.label[KEY]"
+# what there is
+run 0 info "$names"
+out_has "0123456789ab web-main  reg.example:5000/shop/web:1.2  2026-01-01T00:00:00.006000000Z to the end"
+out_has "2123456789ab (name unknown: look-up failed: 404)"
+out_has "prod/web-1  2026"
+out_has "a0000000-1111-2222-3333-444455556666 (name unknown: look-up failed: 401)"
+run 0 info "$names" --format json
+python <<'PY'
+import json
+j = json.load(open("out"))
+c = {x["id"][:1]: x for x in j["containers"]}
+assert c["0"]["name"] == "web-main" and c["0"]["pod"] == "web-1" and c["0"]["namespace"] == "prod", c
+assert c["0"]["events"] == 12 and c["0"]["to"] is None and c["0"]["from"].startswith("2026-01-01T00:00:00.006"), c
+assert c["1"]["name"] is None and c["1"]["unknown_reason"] == "not yet seen", c
+p = {x["uid"][:1]: x for x in j["pods"]}
+assert set(p) == {"0", "a"} and p["0"]["name"] == "web-1" and p["0"]["events"] == 12, p
+assert p["a"]["unknown_reason"] == "look-up failed: 401", p
+PY
+run 0 info "$whole" --format json
+out_has '"containers":[],"pods":[]'
 # rows of the index
 if command -v python3 >/dev/null; then
 	cat >dump.py <<'PY'
