@@ -29,7 +29,7 @@ struct aq_capture_meta {
 	const char *command;           /* how the recorder was called, or "" */
 	const char *features_json;     /* what the kernel offered and what was degraded, one JSON object */
 	const char *policy_json;       /* filters, budgets, limits in force, one JSON object */
-	const char *derived_json;      /* of which capture it was made, and how, one JSON object; NULL: it was recorded */
+	const char *derived_json;      /* of which capture it was made, and how, one JSON object; NULL: recorded */
 	uint8_t capture_id[16];        /* random, the same in all segments of a capture */
 	uint32_t cpu_count;
 	uint64_t start_boot_ns;        /* CLOCK_BOOTTIME and CLOCK_REALTIME taken together at the start */
@@ -42,7 +42,7 @@ struct aq_capture_meta {
 enum aq_sync {
 	AQ_SYNC_SEGMENT = 0,           /* when a segment is closed */
 	AQ_SYNC_NONE = 1,              /* when the kernel likes */
-	AQ_SYNC_CHUNK = 2,             /* after each chunk and each ledger; and the names of segments as they are made */
+	AQ_SYNC_CHUNK = 2,             /* after each chunk and each ledger; and the names of new segments */
 	AQ_SYNC_VITAL = 3,             /* as chunk; class 0 events have chunks of their own, see _commit */
 };
 
@@ -59,16 +59,16 @@ struct aq_writer_options {
 	uint64_t segment_bytes;        /* a new segment starts beyond this; 0: never */
 	uint64_t segment_age_ns;       /* or beyond this age; 0: never */
 	bool keep_pointers;            /* AQ_TYPE_PTR arguments are kept; default policy drops them (0 on reading) */
-	const struct aq_keys *encrypt_to; /* NULL: not encrypted; else to its public sealing keys. Borrowed during _new */
+	const struct aq_keys *encrypt_to; /* NULL: not encrypted; else to its public sealing keys. Borrowed in _new */
 	uint32_t time_resolution_ns;   /* 0 or 1: full; else a power of two: times are rounded down to it */
-	struct aq_signer *signer;      /* signs each segment's end and what came since; borrowed until free; NULL: nobody */
+	struct aq_signer *signer;      /* signs each segment's end and what came since; borrowed until free; or NULL */
 	uint64_t sign_interval_ns;     /* between signatures within a segment, made as blocks are written; 0: 10 s */
-	bool unchecked;                /* for tests/bench only: no checksums of payloads and no chain; no reader takes that */
+	bool unchecked;                /* for tests/bench only: no checksums of payloads, no chain: not readable */
 	enum aq_sync sync;
 	bool append;                   /* the folder may be there: its recording is continued */
-	bool retention;                /* the owner removes old segments: headers say so, and no reader calls it damage */
-	/* Asked for each event while a new segment is due, by its size or by its age; false puts it off. The owner may hand
-	 * in the present totals here. NULL: always. */
+	bool retention;                /* the owner removes old segments: headers say so, and it is no damage */
+	/* Asked for each event while a new segment is due, by its size or by its age; false puts it off. The owner may
+	 * hand in the present totals here. NULL: always. */
 	bool (*may_rotate)(void *user, uint64_t event_time_ns, bool by_size);
 	/* Called after a new segment was opened, before any further event: the owner writes a state checkpoint with
 	 * aq_capture_writer_add. May be NULL. Not called for the first segment. */
@@ -79,9 +79,9 @@ struct aq_writer_options {
 };
 
 /*
- * Creates the folder `path` and the first segment. Where the folder is there: -EEXIST, or with `append` the capture in it
- * is continued: its files stay as they are, the next number is begun with the same capture id, and the ledger gets a gap
- * (recorder down, count unknown) from the end of what is known to meta's start. Refused are -EBUSY (a writer lives),
+ * Creates the folder `path` and the first segment. Where the folder is there: -EEXIST, or with `append` the capture in
+ * it is continued: its files stay as they are, the next number is begun with the same capture id, and the ledger gets a
+ * gap (recorder down, count unknown) from the end of what is known to meta's start. Refused: -EBUSY (a writer lives),
  * -EXDEV (another host, or another boot of this one, whose times can't be compared), -EINVAL (other resolution or
  * pointer policy), -EBADMSG (no capture). -EINVAL too: encrypt_to has no usable key.
  */
