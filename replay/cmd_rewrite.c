@@ -17,12 +17,18 @@ enum { LEVEL_DEFAULT = 9, LEVEL_SALVAGE = 1, LEVEL_MAX = 19 };
 
 static const char recompress_help[] =
 	"usage: aquila recompress CAPTURE -o NEW [--level N] [--key FILE… --plain] [-q]\n"
+	"       aquila recompress --in-place CAPTURE [--level N] [-q]\n"
 	"\n"
 	"Makes a new capture of the same events, gaps and totals, smaller: chunks that were written every second\n"
 	"become full ones, and zstd takes its time. Segments begin where they began. It is read again before it\n"
 	"counts. The old capture is left as it is, and must be whole.\n"
 	"\n"
+	"With --in-place each finished segment is written again beside the old one and exchanged with it when it is on\n"
+	"the disk. The id stays; the segments say that they were written again. Signed and encrypted captures are\n"
+	"refused: signatures are about bytes that would be gone. A recorder may be at work.\n"
+	"\n"
 	"  -o, --output NEW  folder to make; it must not exist\n"
+	"      --in-place    replace the segments of CAPTURE, a folder; those that get no smaller are left\n"
 	"      --level N     of zstd, 1 to 19 (default: 9)\n"
 	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
 	"      --plain       write an encrypted capture anew all the same: the new one is not encrypted\n"
@@ -57,7 +63,7 @@ struct words { /* of the command line */
 	struct aq_options options; /* capture, keys, quiet, plain */
 	const char *output;
 	int level;
-	bool help;
+	bool help, in_place, may_replace;
 };
 
 static int take_option(int opt, struct words *w, struct aq_err *err)
@@ -79,6 +85,9 @@ static int take_option(int opt, struct words *w, struct aq_err *err)
 			return aq_err_set(err, -EINVAL, "--key: more than %d files; put the keys into one", AQ_KEY_FILES_MAX);
 		o->key_files[o->key_file_count++] = optarg;
 		return 0;
+	case 'i':
+		w->in_place = true;
+		return 0;
 	case 'p':
 		o->plain = true;
 		return 0;
@@ -96,7 +105,8 @@ static int parse(int argc, char **argv, struct words *w, struct aq_err *err)
 	static const struct option table[] = {
 		{ "output", required_argument, NULL, 'o' }, { "level", required_argument, NULL, 'l' },
 		{ "key", required_argument, NULL, 'k' },    { "plain", no_argument, NULL, 'p' },
-		{ "quiet", no_argument, NULL, 'q' },	    { "help", no_argument, NULL, 'h' },
+		{ "in-place", no_argument, NULL, 'i' },    { "quiet", no_argument, NULL, 'q' },
+		    { "help", no_argument, NULL, 'h' },
 		{ NULL },
 	};
 	int opt, r = 0;
@@ -117,6 +127,12 @@ static int parse(int argc, char **argv, struct words *w, struct aq_err *err)
 	if (optind + 1 < argc)
 		return aq_err_set(err, -EINVAL, "'%s' is one word too many", argv[optind + 1]);
 	w->options.capture = argv[optind];
+	if (w->in_place && !w->may_replace)
+		return aq_err_set(err, -EINVAL, "there is no option --in-place");
+	if (w->in_place && (w->output != NULL || w->options.plain || w->options.key_file_count > 0))
+		return aq_err_set(err, -EINVAL, "--in-place goes with --level and --quiet only");
+	if (w->in_place)
+		return 0;
 	if (w->output == NULL || *w->output == '\0')
 		return aq_err_set(err, -EINVAL, "where to? Give -o NEW");
 	return 0;
@@ -156,6 +172,34 @@ static int say(const struct words *w, const struct aq_capture *c, const struct a
 	return status;
 }
 
+static int replace(const struct words *w)
+{
+	struct aq_rewrite_options options = { .zstd_level = w->level, .stop = aq_stop_on_signals() };
+	struct aq_in_place_result result;
+	struct aq_err err = { 0 };
+	struct aq_out out;
+	int r, status;
+
+	if (isatty(STDERR_FILENO) == 1 && !w->options.quiet)
+		options.progress = aq_progress_events;
+	r = aq_capture_rewrite_in_place(w->options.capture, &options, &result, &err);
+	if (options.progress != NULL)
+		aq_progress_end();
+	if (r < 0)
+		return aq_fail(&err);
+	aq_out_init(&out, STDOUT_FILENO, "standard output");
+	if (!w->options.quiet) {
+		aq_out_puts(&out, "'");
+		aq_out_text(&out, w->options.capture, strlen(w->options.capture));
+		aq_out_printf(&out, "': %" PRIu64 " segment%s written again, %" PRIu64 " left; %" PRIu64 " bytes (were %" PRIu64 ")\n",
+			      result.replaced, result.replaced == 1 ? "" : "s", result.left, result.bytes_after,
+			      result.bytes_before);
+	}
+	status = aq_finish_plain(&out, AQ_EXIT_COMPLETE);
+	aq_out_release(&out);
+	return status;
+}
+
 static int rewrite(const struct words *w, bool salvage)
 {
 	struct aq_rewrite_options options = { .how = salvage ? "salvage" : "recompress", .zstd_level = w->level,
@@ -186,7 +230,7 @@ static int rewrite(const struct words *w, bool salvage)
 
 static int run(int argc, char **argv, const char *name, const char *help, int level, bool salvage)
 {
-	struct words w = { .level = level };
+	struct words w = { .level = level, .may_replace = !salvage };
 	struct aq_err err = { 0 };
 	struct aq_out out;
 	int status;
@@ -194,7 +238,7 @@ static int run(int argc, char **argv, const char *name, const char *help, int le
 	if (parse(argc, argv, &w, &err) < 0)
 		return aq_fail_usage(name, &err);
 	if (!w.help)
-		return rewrite(&w, salvage);
+		return w.in_place ? replace(&w) : rewrite(&w, salvage);
 	aq_out_init(&out, STDOUT_FILENO, "standard output");
 	aq_out_puts(&out, help);
 	status = aq_finish_plain(&out, AQ_EXIT_COMPLETE);

@@ -98,6 +98,8 @@ struct aq_capture {
 	uint64_t whole_ns; /* what happened before it and is not there, is in a gap; early chunks don't tell */
 	uint32_t clock_ticks, page_size;
 	bool header_read; /* some segment had one */
+	uint8_t replaced[AQ_REPLACED_BYTES]; /* of the header read last, if it says so */
+	bool replaced_known;
 	bool facts_read;  /* of encrypted segments: some block of facts was */
 	bool sorted;      /* gaps are, and have to stay so */
 	struct aq_clock_pair *clocks;

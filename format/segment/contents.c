@@ -375,6 +375,10 @@ static int read_facts(struct aq_capture *c, bool wanted, struct aq_bytes *r, uin
 			memcpy(c->alike, text, len);
 			c->alike_known = true;
 		}
+		if (text && key == AQ_FACT_REPLACED && len == AQ_REPLACED_BYTES) {
+			memcpy(c->replaced, text, len);
+			c->replaced_known = true;
+		}
 		for (uint32_t k = 0; text && key == AQ_FACT_RECORDING && k < len && k < 9 && text[k] >= '0' && text[k] <= '9'; k++)
 			*ret_recording = *ret_recording * 10 + (text[k] - '0');
 		if (wanted && text && key > 0 && key < AQ_FACT_COUNT && !c->strings[key] &&
@@ -427,6 +431,7 @@ static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_b
 		c->info.start_boot_ns = start.boot_ns;
 		c->info.start_real_ns = start.real_ns;
 	}
+	c->replaced_known = false;
 	int e = read_facts(c, first, r, &recording);
 	if (e == -ENOMEM)
 		return e;

@@ -72,6 +72,8 @@ struct aq_keys; /* key.h */
 int aq_evidence_check(const char *path, const struct aq_keys *keys, struct aq_evidence *ret_evidence, struct aq_err *err);
 void aq_evidence_release(struct aq_evidence *e);
 
+/* The value that a segment says it follows. -EBADMSG: it says none. */
+int aq_evidence_value_before(const char *segment_path, uint8_t ret_value[32]);
 /* The value of the chain at the last whole block of a segment file, for a recorder that goes on after it. */
 int aq_evidence_last_value(const char *segment_path, uint8_t ret_value[32], struct aq_err *err);
 

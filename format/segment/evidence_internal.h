@@ -48,6 +48,11 @@ struct aq_check {
 	bool hurt;                     /* there was damage just before: a jump in the numbers needs no other reason */
 	bool torn;                     /* the segment does not end with a whole block */
 	bool footer_seen;
+	/* of a segment that was written again in its place: the chain's value after the one that was recorded there */
+	bool replaced, behind_replaced; /* this one; the one before it */
+	uint8_t replaced_value[AQ_CHAIN_BYTES];
+	uint8_t other_value[AQ_CHAIN_BYTES]; /* after the new one: a recording that continued it follows that */
+	uint64_t replaced_segments;
 	bool retention;                /* the segment behind a hole says that older ones are removed on purpose */
 
 	bool linked;                   /* there was a signature; next_* is what it vouches for */

@@ -67,7 +67,7 @@ bool aq_check_load(struct aq_check *c, const struct aq_segment *s, const struct 
 
 /* What of a segment's header the chain needs. False when it is cut. */
 static bool read_header(const struct aq_buf *b, uint8_t id[16], uint64_t *ret_number, uint8_t before[AQ_CHAIN_BYTES],
-			bool *ret_has_chain)
+			bool *ret_has_chain, uint8_t replaced[AQ_CHAIN_BYTES], bool *ret_replaced)
 {
 	struct aq_bytes r = aq_bytes_of(b->data, b->len);
 	aq_bytes_take(&r, 16);
@@ -75,10 +75,14 @@ static bool read_header(const struct aq_buf *b, uint8_t id[16], uint64_t *ret_nu
 	*ret_number = aq_bytes_u64(&r);
 	aq_bytes_take(&r, 32);
 	uint32_t facts = aq_bytes_u32(&r);
-	*ret_has_chain = false;
+	*ret_has_chain = *ret_replaced = false;
 	for (uint32_t i = 0; i < facts && !r.failed; i++) {
 		uint32_t key = aq_bytes_u32(&r), len = aq_bytes_u32(&r);
 		const uint8_t *data = aq_bytes_take(&r, len);
+		if (data && key == AQ_FACT_REPLACED && len == AQ_REPLACED_BYTES) {
+			memcpy(replaced, data, AQ_CHAIN_BYTES);
+			*ret_replaced = true;
+		}
 		if (!data || key != AQ_FACT_CHAIN || len != AQ_CHAIN_BYTES)
 			continue;
 		memcpy(before, data, AQ_CHAIN_BYTES);
@@ -97,7 +101,9 @@ static void take_header(struct aq_check *c, const struct aq_block *block)
 	uint8_t id[16], before[AQ_CHAIN_BYTES];
 	uint64_t number;
 	bool has_chain;
-	if (block->kind != AQ_BLOCK_SEGMENT || !read_header(&c->buf, id, &number, before, &has_chain) || !has_chain) {
+	bool read = block->kind == AQ_BLOCK_SEGMENT &&
+		    read_header(&c->buf, id, &number, before, &has_chain, c->replaced_value, &c->replaced);
+	if (!read || !has_chain) {
 		c->known = false;
 		aq_found(c, AQ_FINDING_ALTERED, file, block->offset, "the segment does not say what it follows");
 		return;
@@ -116,7 +122,8 @@ static void take_header(struct aq_check *c, const struct aq_block *block)
 	else if (number != c->segment_number)
 		aq_found(c, AQ_FINDING_ALTERED, file, block->offset, "the segment was renumbered: it says that it is number %llu",
 			 (unsigned long long)number);
-	else if (c->known && memcmp(before, c->value, AQ_CHAIN_BYTES) != 0)
+	else if (c->known && memcmp(before, c->value, AQ_CHAIN_BYTES) != 0 &&
+		 !(c->behind_replaced && memcmp(before, c->other_value, AQ_CHAIN_BYTES) == 0))
 		aq_found(c, AQ_FINDING_ALTERED, file, block->offset, number == 1 ?
 			 "the first segment says that another one was before it" :
 			 "the segment does not follow the one before it: one of the two was cut, altered or replaced");
@@ -206,17 +213,42 @@ static void take_damage(void *user, uint64_t offset, uint64_t bytes, const char 
 		aq_found(c, AQ_FINDING_DAMAGED, c->segment->path, offset, "%s", text);
 }
 
+/*
+ * A segment that was written again says what was there: the chain goes on behind that, and the manifest is about that. It
+ * proves nothing, so that it must not stand where signatures prove something: then it is an exchanged one.
+ */
+static void take_replaced(struct aq_check *c, const struct aq_manifest_ref *ref)
+{
+	const char *file = c->segment->path;
+	c->replaced_segments++;
+	if (c->e->signatures || c->manifest.carried_count)
+		aq_found(c, AQ_FINDING_ALTERED, file, 0, "the segment was written again although the capture is signed");
+	else if (ref && memcmp(ref->entry.chain, c->replaced_value, AQ_CHAIN_BYTES) != 0)
+		aq_found(c, AQ_FINDING_ALTERED, file, 0, "the segment replaced another one than the manifest lists");
+	else
+		aq_found(c, AQ_FINDING_NOTE, file, 0, "the segment was written again in its place: that nothing else changed "
+			 "can't be proven");
+	memcpy(c->other_value, c->value, AQ_CHAIN_BYTES);
+	memcpy(c->value, c->replaced_value, AQ_CHAIN_BYTES);
+	c->known = true;
+}
+
 /* What the manifest says of a segment that is there. */
 static void compare_entry(struct aq_check *c)
 {
 	const struct aq_segment *s = c->segment;
 	const struct aq_manifest_ref *ref = aq_check_manifest_find(c, c->segment_number);
+	if (ref)
+		c->last_flags = ref->entry.flags;
+	if (c->replaced) {
+		take_replaced(c, ref);
+		return;
+	}
 	if (!ref) {
 		if (c->footer_seen && c->manifest.present && !c->manifest.damaged)
 			aq_found(c, AQ_FINDING_NOTE, s->path, 0, "the manifest does not list this closed segment");
 		return;
 	}
-	c->last_flags = ref->entry.flags;
 	if (memcmp(ref->entry.chain, c->value, AQ_CHAIN_BYTES) == 0)
 		return;
 	if (s->bytes < ref->entry.bytes)
@@ -246,6 +278,8 @@ static void check_segment(struct aq_check *c, char *path)
 	c->segment = &s;
 	c->next_block = 0;
 	c->foreign = c->hurt = c->torn = c->footer_seen = false;
+	c->behind_replaced = c->replaced;
+	c->replaced = false;
 	c->last_flags = 0;
 	if (aq_segment_walk(&s, take_block, take_damage, c) == -ENOMEM)
 		c->out_of_memory = true;
@@ -381,6 +415,9 @@ static void check_folder(struct aq_check *c, const char *folder, const struct li
 		aq_found(c, AQ_FINDING_REMOVED, files[count - 1].path, 0,
 			 "the recording did not end with segment %llu: it was killed right then, or what followed was removed",
 			 (unsigned long long)(last >= due ? last : due - 1));
+	if (c->replaced_segments && c->e->signatures)
+		aq_found(c, AQ_FINDING_ALTERED, files[0].path, 0, "%llu segments were written again although the capture is signed",
+			 (unsigned long long)c->replaced_segments);
 	aq_check_keys_end(c, files[0].number, due - 1);
 }
 
@@ -446,6 +483,40 @@ static int take_last(void *user, const struct aq_block *block)
 		memcpy(l->value, header + AQ_BLOCK_CHAIN_AT, sizeof(l->value));
 		l->found = true;
 	}
+	return 0;
+}
+
+static int take_before(void *user, const struct aq_block *block)
+{
+	struct last *l = user;
+	uint8_t id[16], replaced[AQ_CHAIN_BYTES];
+	uint64_t number;
+	bool has_chain = false, was_replaced;
+	struct aq_buf buf;
+	aq_buf_init(&buf, AQ_BLOCK_PAYLOAD_MAX + 8);
+	uint8_t *to = block->kind == AQ_BLOCK_SEGMENT ? aq_buf_reserve(&buf, block->payload_bytes + 1) : NULL;
+	if (to && aq_segment_read(l->segment, to, block->payload_bytes, block->offset + AQ_BLOCK_HEADER_BYTES) == 0) {
+		buf.len = block->payload_bytes;
+		l->found = read_header(&buf, id, &number, l->value, &has_chain, replaced, &was_replaced) && has_chain;
+	}
+	aq_buf_release(&buf);
+	return -ECANCELED;
+}
+
+int aq_evidence_value_before(const char *path, uint8_t ret_value[AQ_CHAIN_BYTES])
+{
+	struct aq_segment s = { .path = (char *)path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
+	struct last last = { .segment = &s };
+	struct stat st;
+	if (s.fd >= 0 && fstat(s.fd, &st) == 0) {
+		s.bytes = (uint64_t)st.st_size;
+		aq_segment_walk(&s, take_before, ignore, &last);
+	}
+	if (s.fd >= 0)
+		close(s.fd);
+	if (!last.found)
+		return -EBADMSG;
+	memcpy(ret_value, last.value, sizeof(last.value));
 	return 0;
 }
 

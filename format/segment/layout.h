@@ -89,11 +89,12 @@ enum aq_fact_key {
 	AQ_FACT_COUNT = 11,
 	AQ_FACT_RECORDING = 32, /* kept apart: a number */
 };
-enum { AQ_ALIKE_BYTES = 32 };
+enum { AQ_ALIKE_BYTES = 32, AQ_REPLACED_BYTES = AQ_CHAIN_BYTES + 32 + 8 };
 enum { /* no texts */
 	AQ_FACT_CHAIN = 16,      /* the chain's value before the segment */
 	AQ_FACT_RECIPIENTS = 17, /* who can open an encrypted segment, see seal.h */
 	AQ_FACT_ALIKE = 18,      /* of an encrypted one: what a recording that continues it must have alike, see append.h */
+	AQ_FACT_REPLACED = 19,   /* of a segment written again in its place: what was recorded there, see replace.c */
 };
 
 /* streams of a chunk */

@@ -12,30 +12,16 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "format/segment/capture.h"
 #include "format/segment/manifest.h"
-#include "format/segment/writer.h"
+#include "format/segment/rewrite_internal.h"
 
-enum { ALL = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_COL_DURATION | AQ_DECODE_VALUES | AQ_DECODE_ATTRS, CPUS = 4096, COPY_BYTES = 1 << 16 };
-
-/* Any number of events, whatever their order: the sum of their hashes. */
-struct digest {
-	uint64_t events, low, high;
+enum {
+	ALL = AQ_COL_TIME | AQ_COL_THREAD | AQ_COL_CPU | AQ_COL_DURATION | AQ_DECODE_VALUES | AQ_DECODE_ATTRS,
+	CPUS = AQ_REWRITE_CPUS,
+	COPY_BYTES = 1 << 16,
 };
 
-struct rewrite {
-	struct aq_capture *from;
-	const struct aq_rewrite_options *options;
-	struct aq_capture_writer *writer;
-	struct aq_rewrite_result *result;
-	struct digest digest;
-	struct aq_buf scratch;
-	uint64_t (*stored)[AQ_CLASS_COUNT]; /* CPUS rows: what was read of events from rings */
-	size_t clock;                       /* the next pair of clocks to be written */
-	int64_t clock_offset;
-};
-
-static int add_to_digest(struct digest *d, struct aq_buf *scratch, const struct aq_event *ev)
+static int add_to_digest(struct aq_rewrite_digest *d, struct aq_buf *scratch, const struct aq_event *ev)
 {
 	aq_buf_reset(scratch);
 	aq_buf_put_u64(scratch, ev->time_ns);
@@ -87,18 +73,23 @@ int aq_capture_hash(const struct aq_capture *c, char ret_text[AQ_CAPTURE_HASH_TE
 	return r < 0 ? aq_err_set(err, r, "'%s' could not be read: %s", c->path, strerror(-r)) : 0;
 }
 
-static int open_writer(struct aq_capture *c, const char *path, const struct aq_derivation *d, struct aq_capture_writer **ret_writer,
-		       struct aq_err *err)
+struct aq_capture_meta aq_rewrite_meta(const struct aq_capture *c, const char *derived_json)
 {
 	const struct aq_capture_info *info = &c->info;
-	struct aq_capture_meta meta = {
+	return (struct aq_capture_meta){
 		.host = info->host, .kernel_release = info->kernel_release, .kernel_version = info->kernel_version,
 		.machine = info->machine, .boot_id = info->boot_id, .recorder_version = info->recorder_version,
 		.command = info->command, .features_json = info->features_json, .policy_json = info->policy_json,
-		.derived_json = d->derived_json, .cpu_count = info->cpu_count, .start_boot_ns = info->start_boot_ns,
+		.derived_json = derived_json, .cpu_count = info->cpu_count, .start_boot_ns = info->start_boot_ns,
 		.start_real_ns = info->start_real_ns, .clock_ticks = c->clock_ticks, .page_size = c->page_size };
-	struct aq_writer_options options = { .zstd_level = d->zstd_level, .keep_pointers = info->pointers_kept,
-					     .time_resolution_ns = info->time_resolution_ns };
+}
+
+static int open_writer(struct aq_capture *c, const char *path, const struct aq_derivation *d, struct aq_capture_writer **ret_writer,
+		       struct aq_err *err)
+{
+	struct aq_capture_meta meta = aq_rewrite_meta(c, d->derived_json);
+	struct aq_writer_options options = { .zstd_level = d->zstd_level, .keep_pointers = c->info.pointers_kept,
+					     .time_resolution_ns = c->info.time_resolution_ns };
 	randombytes_buf(meta.capture_id, sizeof(meta.capture_id));
 	return aq_capture_writer_new(path, &meta, &options, ret_writer, err);
 }
@@ -109,7 +100,7 @@ static int say_damaged(const struct aq_capture *c, struct aq_err *err)
 			  c->damage_count ? "damaged" : "not closed");
 }
 
-static int copy_chunk(struct rewrite *w, uint32_t index, struct aq_err *err)
+int aq_rewrite_chunk(struct aq_rewrite *w, uint32_t index, struct aq_err *err)
 {
 	struct aq_decoded *d = NULL;
 	struct aq_event ev;
@@ -129,7 +120,7 @@ static int copy_chunk(struct rewrite *w, uint32_t index, struct aq_err *err)
 }
 
 /* Pairs of clocks from *next on up to a time, those only that say something new. */
-static int copy_clocks(const struct aq_capture *c, struct aq_capture_writer *writer, size_t *next, int64_t *offset, uint64_t until_ns,
+int aq_rewrite_clocks(const struct aq_capture *c, struct aq_capture_writer *writer, size_t *next, int64_t *offset, uint64_t until_ns,
 		       struct aq_err *err)
 {
 	int r = 0;
@@ -148,16 +139,16 @@ int aq_capture_copy_clocks(const struct aq_capture *c, struct aq_capture_writer 
 {
 	int64_t offset = (int64_t)(c->info.start_real_ns - c->info.start_boot_ns);
 	size_t next = 0;
-	return copy_clocks(c, writer, &next, &offset, UINT64_MAX, err);
+	return aq_rewrite_clocks(c, writer, &next, &offset, UINT64_MAX, err);
 }
 
-static uint64_t *stored_of(const struct rewrite *w, const struct aq_ledger_row *row)
+static uint64_t *stored_of(const struct aq_rewrite *w, const struct aq_ledger_row *row)
 {
 	return row->cpu < CPUS && row->cls < AQ_CLASS_COUNT ? &w->stored[row->cpu][row->cls] : NULL;
 }
 
 /* A row for each of the old capture and for all else that was read; stored is what was read so far, the rest as it was. */
-static struct aq_ledger_row *make_rows(const struct rewrite *w, size_t *ret_count)
+static struct aq_ledger_row *make_rows(const struct aq_rewrite *w, size_t *ret_count)
 {
 	const struct aq_capture *c = w->from;
 	uint8_t(*known)[AQ_CLASS_COUNT] = calloc(CPUS, sizeof(*known));
@@ -182,7 +173,7 @@ static struct aq_ledger_row *make_rows(const struct rewrite *w, size_t *ret_coun
 }
 
 /* The totals at the end: what was stored and was not read is lost, or was left out on purpose with its segment. */
-static uint64_t settle_rows(const struct rewrite *w, struct aq_ledger_row *rows, size_t count)
+static uint64_t settle_rows(const struct aq_rewrite *w, struct aq_ledger_row *rows, size_t count)
 {
 	uint64_t all_missing = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -202,11 +193,11 @@ static uint64_t settle_rows(const struct rewrite *w, struct aq_ledger_row *rows,
 	return all_missing;
 }
 
-static int copy_books(struct rewrite *w, struct aq_rewrite_result *result, struct aq_err *err)
+static int copy_books(struct aq_rewrite *w, struct aq_rewrite_result *result, struct aq_err *err)
 {
 	size_t gap_count, row_count;
 	const struct aq_gap *gaps = aq_capture_gaps(w->from, &gap_count);
-	int r = copy_clocks(w->from, w->writer, &w->clock, &w->clock_offset, UINT64_MAX, err);
+	int r = aq_rewrite_clocks(w->from, w->writer, &w->clock, &w->clock_offset, UINT64_MAX, err);
 	for (size_t i = 0; r == 0 && i < gap_count; i++)
 		r = aq_capture_writer_add_gap(w->writer, &gaps[i], err);
 	struct aq_ledger_row *rows = make_rows(w, &row_count);
@@ -221,7 +212,7 @@ static int copy_books(struct rewrite *w, struct aq_rewrite_result *result, struc
 }
 
 /* Another segment, which is to say what those before it hold. */
-static int next_segment(struct rewrite *w, uint64_t time_ns, struct aq_err *err)
+static int next_segment(struct aq_rewrite *w, uint64_t time_ns, struct aq_err *err)
 {
 	size_t count;
 	struct aq_ledger_row *rows = make_rows(w, &count);
@@ -239,7 +230,7 @@ static int next_segment(struct rewrite *w, uint64_t time_ns, struct aq_err *err)
 
 static int copy_all(void *user, struct aq_capture_writer *writer, struct aq_err *err)
 {
-	struct rewrite *w = user;
+	struct aq_rewrite *w = user;
 	struct aq_capture *c = w->from;
 	uint32_t segment = 0;
 	int r = 0;
@@ -248,11 +239,11 @@ static int copy_all(void *user, struct aq_capture_writer *writer, struct aq_err 
 		if (w->options->stop && *w->options->stop)
 			return aq_err_set(err, -ECANCELED, "stopped; nothing was written");
 		if (c->chunks[i].segment != segment) {
-			r = copy_clocks(c, writer, &w->clock, &w->clock_offset, c->segments[segment].last_ns, err);
+			r = aq_rewrite_clocks(c, writer, &w->clock, &w->clock_offset, c->segments[segment].last_ns, err);
 			r = r < 0 || !w->digest.events ? r : next_segment(w, c->chunks[i].min_ns, err);
 			segment = c->chunks[i].segment;
 		}
-		r = r < 0 ? r : copy_chunk(w, i, err);
+		r = r < 0 ? r : aq_rewrite_chunk(w, i, err);
 		if (w->options->progress)
 			w->options->progress(w->options->user, w->digest.events, c->info.events);
 	}
@@ -260,10 +251,10 @@ static int copy_all(void *user, struct aq_capture_writer *writer, struct aq_err 
 }
 
 /* What was written holds what was read. */
-static int read_again(void *user, const char *path, struct aq_err *err)
+int aq_rewrite_read_again(void *user, const char *path, struct aq_err *err)
 {
-	struct rewrite *w = user;
-	struct digest digest = { 0 };
+	struct aq_rewrite *w = user;
+	struct aq_rewrite_digest digest = { 0 };
 	struct aq_capture *c;
 	int r = aq_capture_open(path, &c, err);
 	if (r < 0)
@@ -344,10 +335,10 @@ int aq_capture_derive(struct aq_capture *c, const char *to, const struct aq_deri
 int aq_capture_rewrite(struct aq_capture *c, const char *to, const struct aq_rewrite_options *options,
 		       struct aq_rewrite_result *ret_result, struct aq_err *err)
 {
-	struct rewrite w = { .from = c, .options = options, .result = ret_result,
+	struct aq_rewrite w = { .from = c, .options = options, .result = ret_result,
 			     .clock_offset = (int64_t)(c->info.start_real_ns - c->info.start_boot_ns) };
 	char hash[AQ_CAPTURE_HASH_TEXT_BYTES], id[33], derived[512];
-	struct aq_derivation d = { .derived_json = derived, .zstd_level = options->zstd_level, .write = copy_all, .check = read_again };
+	struct aq_derivation d = { .derived_json = derived, .zstd_level = options->zstd_level, .write = copy_all, .check = aq_rewrite_read_again };
 	int r = check_source(c, options, err);
 	r = r < 0 ? r : aq_capture_hash(c, hash, err);
 	if (r < 0)

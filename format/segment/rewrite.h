@@ -37,6 +37,20 @@ struct aq_rewrite_result {
 int aq_capture_rewrite(struct aq_capture *c, const char *to, const struct aq_rewrite_options *options,
 		       struct aq_rewrite_result *ret_result, struct aq_err *err);
 
+/*
+ * Writes the finished segments of a folder again, each in its place: events, gaps, totals and the capture's id stay what
+ * they are. Whatever happens, each segment is the old one or the new one, whole. Left as they are: an unfinished segment, a
+ * damaged one, one that gets no smaller. A recorder may be at work in the folder; readers that have it open may find
+ * damage, and open it again. -EPERM: signed, encrypted, altered or without a chain; -EBUSY: another one is at it; -ENOSPC;
+ * -ECANCELED: stopped, what was done stays. options->how and whole_only are not used.
+ */
+struct aq_in_place_result {
+	uint64_t replaced, left;       /* segments */
+	uint64_t bytes_before, bytes_after; /* of the finished ones */
+};
+int aq_capture_rewrite_in_place(const char *path, const struct aq_rewrite_options *options,
+				struct aq_in_place_result *ret_result, struct aq_err *err);
+
 enum { AQ_CAPTURE_HASH_TEXT_BYTES = 2 * 32 + 1 };
 /* BLAKE2b-256 of all segment files, one after the other, in hexadecimal. -errno when one can't be read. */
 int aq_capture_hash(const struct aq_capture *c, char ret_text[AQ_CAPTURE_HASH_TEXT_BYTES], struct aq_err *err);

@@ -102,6 +102,14 @@ static int continue_capture(struct aq_capture_writer *w, struct aq_err *err)
 	return aq_capture_writer_add_gap(w, &down, err);
 }
 
+static void take_place(struct aq_capture_writer *w)
+{
+	const struct aq_writer_place *place = w->options.place;
+	w->segment_number = place->number - 1;
+	w->recording = w->stats->recording = place->recording;
+	memcpy(w->chain, place->before, sizeof(w->chain));
+}
+
 static int open_folder(struct aq_capture_writer *w, struct aq_err *err)
 {
 	bool made = mkdir(w->path, 0700) == 0;
@@ -117,6 +125,8 @@ static int open_folder(struct aq_capture_writer *w, struct aq_err *err)
 		r = aq_err_set(err, -EBUSY, "'%s' is being recorded into", w->path);
 	if (r == 0 && !made)
 		r = continue_capture(w, err);
+	if (r == 0 && w->options.place)
+		take_place(w);
 	if (r == 0)
 		r = aq_writer_open_manifest(w, err);
 	if (r == 0)

@@ -22,6 +22,7 @@
 struct aq_capture_writer;
 struct aq_signer; /* evidence.h */
 struct aq_keys;
+struct aq_writer_place; /* private to format/segment */
 
 /* Facts about the recording that every segment's header carries. All strings borrowed during aq_capture_writer_new. */
 struct aq_capture_meta {
@@ -76,6 +77,7 @@ struct aq_writer_options {
 	/* Called for each event from a ring that _add took and that could not be written. May be NULL. */
 	void (*on_lost)(void *user, const struct aq_lost_event *ev);
 	void *user;
+	const struct aq_writer_place *place; /* of a segment that is written again in its place; NULL */
 };
 
 /*

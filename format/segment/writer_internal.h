@@ -16,6 +16,14 @@
 
 enum { AQ_WRITER_CPUS_MAX = 4096 }; /* rows of stats.stored */
 
+/* A segment that is to stand where another one did: options.place, borrowed until free. The folder must be new. */
+struct aq_writer_place {
+	uint64_t number;
+	uint32_t recording;
+	uint8_t before[AQ_CHAIN_BYTES];      /* the chain's value before it */
+	uint8_t replaced[AQ_REPLACED_BYTES]; /* its fact */
+};
+
 struct aq_capture_writer {
 	char *path;
 	int dir_fd, fd;

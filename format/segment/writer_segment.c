@@ -36,7 +36,7 @@ static void put_facts(const struct aq_capture_writer *w, struct aq_buf *b, uint3
 /* Those facts that show in any case. */
 static uint32_t open_facts(const struct aq_capture_writer *w)
 {
-	return 1u + (w->recording != 0) + (w->seal != NULL);
+	return 1u + (w->recording != 0) + (w->seal != NULL) + (w->options.place != NULL);
 }
 
 static void put_open_facts(const struct aq_capture_writer *w, struct aq_buf *b)
@@ -52,6 +52,11 @@ static void put_open_facts(const struct aq_capture_writer *w, struct aq_buf *b)
 		aq_buf_put_u32(b, AQ_FACT_ALIKE);
 		aq_buf_put_u32(b, AQ_ALIKE_BYTES);
 		aq_buf_put(b, alike, AQ_ALIKE_BYTES);
+	}
+	if (w->options.place) {
+		aq_buf_put_u32(b, AQ_FACT_REPLACED);
+		aq_buf_put_u32(b, AQ_REPLACED_BYTES);
+		aq_buf_put(b, w->options.place->replaced, AQ_REPLACED_BYTES);
 	}
 	if (!w->recording)
 		return;

@@ -42,7 +42,8 @@ _aquila() {
 	pin) options="--before --after --note --when --once --every --list --remove --help" ;;
 	keygen) options="--output --force --help" ;;
 	extract) options="--from --to --until --output --key --plain --quiet --help" ;;
-	recompress | salvage) options="--output --level --key --plain --quiet --help" ;;
+	recompress) options="--output --in-place --level --key --plain --quiet --help" ;;
+	salvage) options="--output --level --key --plain --quiet --help" ;;
 	*) return ;;
 	esac
 	case $prev in

@@ -73,6 +73,28 @@ for capture in "$damaged" "$truncated"; do
 	rm -rf again.aquila
 done
 
+# in place: the same rows, totals and id in fewer bytes; never where bytes are evidence
+rm -rf new.aquila
+run 0 salvage fixtures/signed.aquila -o new.aquila
+rows new.aquila >before && totals new.aquila >>before
+id=$("$aquila" info new.aquila --format json | grep -o '"capture_id":"[^"]*"')
+run 0 recompress --in-place new.aquila --level 19
+out_has "written again"
+{ rows new.aquila && totals new.aquila; } | cmp -s - before || fail "other rows or totals in place"
+[ "$("$aquila" info new.aquila --format json | grep -o '"capture_id":"[^"]*"')" = "$id" ] || fail "another id in place"
+run 0 verify new.aquila
+mkdir second
+python3 -BS "$AQ_SRC/tests/reader/aquila_reader.py" --into second new.aquila 2>err || fail "the second reader: $(tail -3 err)"
+"$AQ_SRC/tests/reader/raw_rows.sh" "$aquila" new.aquila >ours 2>err && cmp -s second/1.rows ours ||
+	fail "the second reader reads other rows: $(diff ours second/1.rows | head -3)"
+run 1 recompress --in-place fixtures/signed.aquila
+err_has "is signed"
+run 0 verify fixtures/signed.aquila
+run 1 recompress --in-place "$truncated/segment-000001.aqs"
+run 2 recompress --in-place "$whole" -o other.aquila
+run 2 salvage --in-place "$whole"
+[ ! -e new.aquila/.recompress ] && [ ! -e fixtures/signed.aquila/.recompress ] || fail "something is left over"
+
 run 1 salvage "$whole" -o new.aquila
 err_has "exists already"
 run 1 salvage nowhere.aquila -o other.aquila
