@@ -27,6 +27,9 @@ enum {
 	VITAL_LOOK_RECORDS = 32,   /* others that may go by between two looks at the clock */
 	VITAL_LOOK_US = 500,       /* between two looks for class 0 while others are worked off */
 	VITAL_GATHER_US = 200,     /* how old the first may become while others are waited for */
+	BEHIND_BEGINS = 8,         /* the encoding thread hurries when the spool is full by one in so many */
+	BEHIND_ENDS = 64,          /* until it is by less than one in so many */
+	BEHIND_NICE = -15,
 	RETRIES_DOUBLED = 3,       /* times that the wait after a write error doubles */
 };
 
@@ -53,6 +56,8 @@ struct aq_pipeline {
 	struct aq_err err, add_err; /* add_err: of the last add that failed; too large to be cleared for each event */
 	int error;           /* the recording can't go on */
 	bool in_checkpoint, in_vital, finished, outage, emit_failed;
+	bool hurries;        /* at raised priority */
+	int own_nice;
 	uint32_t outages, retries;
 	uint64_t watermark_ns, retry_at_ns;
 	uint64_t rotate_at_ns; /* the checkpoint begins here, and with it the next segment; 0: none is due */
@@ -515,6 +520,18 @@ static void raise_priority(int priority)
 		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
 }
 
+/* Those who flood must not keep the thread from working that has to keep up with them. */
+static void hurry_if_behind(struct aq_pipeline *p)
+{
+	size_t used = aq_spool_used_bytes(p->spool), size = aq_spool_size_bytes(p->spool);
+	bool behind = used > size / (p->hurries ? BEHIND_ENDS : BEHIND_BEGINS);
+
+	if (behind == p->hurries || p->options.priority < 0 || p->options.vital)
+		return;
+	p->hurries = behind;
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), behind ? BEHIND_NICE : p->own_nice);
+}
+
 static void *encode_main(void *arg)
 {
 	struct aq_pipeline *p = arg;
@@ -525,6 +542,7 @@ static void *encode_main(void *arg)
 
 	if (p->options.vital) /* what it waits for, class 0 waits for */
 		raise_priority(p->options.priority);
+	p->own_nice = getpriority(PRIO_PROCESS, (id_t)gettid());
 	if (p->options.on_encode_thread != NULL)
 		p->options.on_encode_thread();
 	r = set_ledger(p, clock_ns(CLOCK_BOOTTIME), clock_ns(CLOCK_REALTIME), &err);
@@ -543,6 +561,7 @@ static void *encode_main(void *arg)
 			taken = aq_spool_take(p->spool, patience_ns(p));
 			absorb(p, &taken);
 		}
+		hurry_if_behind(p);
 		last = p->finished;
 		if (p->options.vital)
 			run_vital(p);

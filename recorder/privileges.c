@@ -63,7 +63,8 @@ static int keep_only(uint64_t keep)
 
 int aq_privileges_reduce(struct aq_err *err)
 {
-	uint64_t keep = 1ull << CAP_BPF | 1ull << CAP_PERFMON | 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH;
+	uint64_t keep = 1ull << CAP_BPF | 1ull << CAP_PERFMON | 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH |
+			1ull << CAP_SYS_NICE;
 	struct cap_sets s;
 	int r = get_sets(&s);
 

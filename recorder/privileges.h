@@ -2,7 +2,8 @@
 /*
  * Which capabilities the recorder has, and which it gives up. After the programs are attached the process keeps
  * CAP_BPF and CAP_PERFMON (reading the programs' own counters, iterators), CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH
- * (the state of other processes, at the start and at each new segment); the drain thread keeps nothing.
+ * (the state of other processes, at the start and at each new segment), and CAP_SYS_NICE (the encoding thread hurries
+ * when it is behind); the drain thread keeps nothing.
  */
 #ifndef AQ_RECORDER_PRIVILEGES_H
 #define AQ_RECORDER_PRIVILEGES_H

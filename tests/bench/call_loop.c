@@ -6,6 +6,7 @@
  * usage: call_loop KIND CPU CALLS [PROCESSES FILES [CGROUP-FOLDER…]]
  *   getppid   a call without strings
  *   open      a pair of openat and close of a file three folders deep
+ *   names     openat of a file that is not there, another name of about 150 bytes each time
  *   exec      fork, exec of this program (which ends at once), wait
  *   mix       getppid, a pair of openat and close, stat and read: CALLS of each by each of PROCESSES, one after the other,
  *             with FILES open files each, which lie in turn in the cgroups of CGROUP-FOLDER (their cgroup.procs is written)
@@ -58,6 +59,19 @@ static void open_pair(void)
 	if (fd < 0)
 		die(file);
 	close(fd);
+}
+
+static void open_name(void)
+{
+	static unsigned long number;
+	char name[256];
+
+	memset(name, 'n', sizeof(name));
+	snprintf(name, 64, "/nonexistent/%ld/%lu-", (long)getpid(), number++);
+	name[strlen(name)] = 'n'; /* goes on behind it */
+	name[150] = '\0';
+	if (open(name, O_RDONLY | O_CLOEXEC) >= 0)
+		die(name);
 }
 
 static void run_program(const char *self)
@@ -209,6 +223,8 @@ int main(int argc, char **argv)
 			for (long i = 0; i < calls; i++) {
 				if (strcmp(kind, "open") == 0)
 					open_pair();
+				else if (strcmp(kind, "names") == 0)
+					open_name();
 				else if (strcmp(kind, "exec") == 0)
 					run_program(argv[0]);
 				else

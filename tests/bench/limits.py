@@ -289,16 +289,29 @@ class Bench:
             (statistics.median(costs), min(costs), max(costs)), "at most 200", statistics.median(costs) <= 200)
 
     def memory(self):
-        for name, extra in (("default", ()), ("--spool 16M", ("--spool", "16M"))):
+        def calls(r):
+            self.start_processes(100)
+            r.process.send_signal(signal.SIGSTOP) # so that everything that can be full is full
+            time.sleep(1)
+            r.process.send_signal(signal.SIGCONT)
+
+        def texts(r):
+            loops = [self.start([os.path.join(self.tools, "call_loop"), "names", "-1", "100000000"],
+                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) for _ in range(2)]
+            for loop in loops:
+                loop.stdin.write("\n")
+                loop.stdin.flush()
+            time.sleep(min(10, self.options.seconds))
+            self.stop_all(loops)
+
+        for name, extra, meanwhile in (("default", (), calls), ("--spool 16M", ("--spool", "16M"), calls),
+                                       ("--spool 16M, texts that all differ", ("--spool", "16M"), texts)):
             r = Recorder(self, extra)
-
-            def meanwhile():
-                self.start_processes(100)
-                r.process.send_signal(signal.SIGSTOP) # so that everything that can be full is full
-                time.sleep(1)
-                r.process.send_signal(signal.SIGCONT)
-
-            self.flood_for(r, min(10, self.options.seconds), meanwhile)
+            if meanwhile is texts:
+                texts(r)
+                r.stop()
+            else:
+                self.flood_for(r, min(10, self.options.seconds), lambda: calls(r))
             policy = json.loads(r.info()["policy_json"])
             bound = policy["ring_bytes"] + policy["spool_bytes"] + 64 * MIB
             say("memory", "%s: peak %.1f MiB with rings of %.0f and a spool of %.0f MiB" %
