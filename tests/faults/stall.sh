@@ -6,15 +6,15 @@
 set -u
 aquilad=$AQ_BIN/aquilad aquila=$AQ_BIN/aquila
 failures=0 recorder="" mounted="" frozen="" kind=""
-floods=()
 
 fail() {
 	echo "FAILED: $kind: $*" >&2
 	failures=$((failures + 1))
 }
 end_floods() {
-	[ ${#floods[@]} = 0 ] || { kill "${floods[@]}" && wait "${floods[@]}"; } 2>/dev/null
-	floods=()
+	touch stop
+	[ ! -s floods ] || kill $(cat floods) 2>/dev/null
+	rm -f floods
 }
 end() {
 	[ -z "$frozen" ] || fsfreeze -u "$frozen"
@@ -29,27 +29,48 @@ end() {
 trap end EXIT
 trap 'exit 1' HUP INT TERM PIPE
 
+# only this is recorded, so that nothing else on the host makes a difference: floods until ./stop is there, and for a
+# number in ./go as many processes
+cat >workload.sh <<'END'
+dd if=/dev/zero of=/dev/null bs=1 2>/dev/null &
+one=$!
+dd if=/dev/zero of=/dev/null bs=1 2>/dev/null &
+two=$!
+echo $one $two >floods
+while [ ! -e stop ]; do
+	if [ -e go ]; then
+		i=$(cat go)
+		rm go
+		while [ "$i" -gt 0 ]; do /bin/true "meanwhile-$i"; i=$((i - 1)); done
+		: >done
+	fi
+	sleep 0.05
+done
+kill $one $two
+END
+
 start() { # FOLDER [OPTION…]
 	local folder=$1
 	shift
-	"$aquilad" -o "$folder/x.aquila" --no-progress "$@" 2>err.txt &
+	rm -f stop go done floods
+	"$aquilad" -o "$folder/x.aquila" --no-progress "$@" -- sh workload.sh 2>err.txt &
 	recorder=$!
 	for _ in $(seq 200); do
 		[ "$(stat -c %s "$folder/x.aquila/segment-000001.aqs" 2>/dev/null || echo 0)" -lt 4000 ] || break
 		sleep 0.05
 	done
 	sleep 0.5
-	for _ in 1 2; do
-		dd if=/dev/zero of=/dev/null bs=1 2>/dev/null &
-		floods+=($!)
-	done
-	sleep 0.3
 }
 processes() { # COUNT
-	for i in $(seq "$1"); do /bin/true "meanwhile-$i"; done
+	echo "$1" >go.new && mv go.new go
+	for _ in $(seq 400); do
+		[ ! -e done ] || return 0
+		sleep 0.05
+	done
+	fail "the processes were not started"
 }
-stop() { # sets status
-	kill -INT "$recorder"
+stop() { # sets status; the recorder ends with its command
+	touch stop
 	wait "$recorder"
 	status=$?
 	recorder=""
@@ -59,6 +80,7 @@ number() { # CLASS FIELD of the ledger
 }
 check() { # FOLDER PROCESSES
 	local found produced=0 accounted=0
+	lost=0
 	grep -q '^ledger balances: yes' err.txt || fail "the ledger: $(cat err.txt)"
 	"$aquila" verify "$1/x.aquila" >verify.txt 2>&1 || [ $? = 3 ] || fail "verify: $(cat verify.txt)"
 	grep -q '^intact' verify.txt || fail "verify: $(cat verify.txt)"
@@ -66,6 +88,7 @@ check() { # FOLDER PROCESSES
 	for class in vital important ordinary bulk; do
 		produced=$((produced + $(number $class produced)))
 		accounted=$((accounted + $(number $class stored) + $(number $class lost) + $(number $class left_out)))
+		lost=$((lost + $(number $class lost)))
 	done
 	[ $produced -gt 100000 ] || fail "that was no flood: $produced events"
 	[ $produced = $accounted ] || fail "$produced events were produced, $accounted stored, lost or left out"
@@ -75,7 +98,6 @@ check() { # FOLDER PROCESSES
 	# what the gaps count is what the ledger counts
 	gaps=$("$aquila" losses --by reason --format ndjson "$1/x.aquila" 2>/dev/null |
 		sed -n 's/.*"reason":"\(ring-full\|spool-shed\|disk\)".*"events":\([0-9]*\).*/\2/p' | awk '{ n += $1 } END { print n + 0 }')
-	lost=$(($(number ordinary lost) + $(number bulk lost)))
 	[ "$gaps" = $lost ] || fail "the gaps count $gaps lost, the ledger $lost"
 	found=$("$aquila" query "$1/x.aquila" 'evt.type = proc_exec and proc.cmdline contains "meanwhile-"' --count 2>/dev/null)
 	[ "${found%% *}" = "$2" ] || fail "$found of $2 processes were found"
@@ -92,7 +114,6 @@ processes 50
 sleep 1.5
 kill -CONT $recorder
 sleep 0.3
-end_floods
 stop
 check . 50
 [ "$lost" -gt 0 ] || fail "rings of 16M held two seconds of a flood"
@@ -101,7 +122,11 @@ rm -rf x.aquila
 kind=shutdown
 start .
 processes 20
-stop # they go on meanwhile
+kill -INT "$recorder" # passed on to the shell; the floods go on while the recorder ends
+wait "$recorder"
+status=$?
+recorder=""
+kill -0 $(cat floods) || fail "the floods did not outlive the recorder"
 end_floods
 check . 20
 rm -rf x.aquila
@@ -119,7 +144,6 @@ if command -v mkfs.ext4 fsfreeze >/dev/null && truncate -s 300M image && mkfs.ex
 	fsfreeze -u disk
 	frozen=""
 	sleep 0.3
-	end_floods
 	stop
 	check disk 50
 	[ "$lost" -gt 0 ] || echo "a spool of 32M held two seconds of a flood"
