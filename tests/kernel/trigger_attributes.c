@@ -276,7 +276,7 @@ static int open_ring(struct ring *ring)
 	expect("io_uring_setup", fd, "", "\"entries\":8,\"flags\":\"IORING_SETUP_CLAMP\"");
 	if (fd < 0)
 		return -1;
-	base = mmap(NULL, p.sq_off.array + p.sq_entries * 4 + 4096, PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, IORING_OFF_SQ_RING);
+	base = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(unsigned), PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, IORING_OFF_SQ_RING);
 	ring->fd = (int)fd;
 	ring->tail = (unsigned *)(void *)(base + p.sq_off.tail);
 	ring->mask = (unsigned *)(void *)(base + p.sq_off.ring_mask);
