@@ -13,6 +13,7 @@ import tempfile
 MAY = {
     "format/schema": [],
     "format/base": [],
+    "format/facts": ["format/base"],
     "format/segment": ["format/schema", "format/base"],
     "format/index": ["format/schema", "format/base", "format/segment"],
     "format/library": ["format/schema", "format/base", "format/segment"],
