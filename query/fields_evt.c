@@ -99,6 +99,10 @@ static bool open_flags(const struct aq_event *ev, uint64_t *ret_flags, uint64_t 
 		*ret_flags = ev->arg_count > 2 ? ev->args[2] : 0;
 		*ret_mode = ev->arg_count > 3 ? ev->args[3] : 0;
 		return true;
+	case AQ_EV_openat2:
+		*ret_flags = ev->args[4];
+		*ret_mode = ev->args[5];
+		return true;
 	case AQ_EV_creat:
 		*ret_flags = 01 | AQ_O_CREAT;
 		*ret_mode = ev->arg_count > 1 ? ev->args[1] : 0;
@@ -113,8 +117,8 @@ static bool of_open(enum aq_field_id id, const struct aq_event *ev, struct aq_va
 	uint64_t flags, mode;
 	unsigned access;
 
-	if (ev->id == AQ_EV_openat2)
-		return false; /* its flags are behind a pointer */
+	if (ev->id == AQ_EV_openat2 && ev->arg_count < 6)
+		return false; /* its flags are behind a pointer; once they were not recorded */
 	if (!open_flags(ev, &flags, &mode))
 		return aq_v_bool(v, false);
 	access = flags & AQ_O_ACCMODE;

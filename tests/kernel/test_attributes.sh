@@ -12,6 +12,9 @@ mkdir work
 "$AQ_BIN/aquilad" -q -o t.aquila --exit-status command -- sh -c 'exec "$0" "$1" >expected' \
 	"$AQ_TRIGGERS/trigger_attributes" "$PWD/work" 2>err || { echo "FAILED: $?: $(cat err)"; exit 1; }
 "$AQ_BIN/aquila" query t.aquila 'proc.name in (trigger_attribu, renamed) or evt.type startswith uring_' --format ndjson >rows || exit 1
+# what only a structure tells is known to filters
+count=$("$AQ_BIN/aquila" query t.aquila 'evt.type = openat2 and evt.is_open_write = true' --count -q | tail -n 1 | tr -dc 0-9)
+[ "$count" = 1 ] || { echo "FAILED: openat2 for writing: $count"; exit 1; }
 exec python3 -BS - <<'END'
 import json, re, sys
 failures = 0
