@@ -86,6 +86,15 @@ struct { /* what was left out, as long as there is room (loader) */
 	__type(value, struct aq_wire_drop);
 } budget_drops SEC(".maps");
 
+struct { /* what the first of two programs has seen to, by thread id (pin.bpf.h; loader) */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} noted SEC(".maps");
+
+aq_u64 again = 0; /* events that the second program saw to */
+
 /* Constants to the verifier: what they switch off is not even checked. */
 const volatile unsigned int cfg_fixed_parts = 1;  /* powers of two */
 const volatile unsigned int cfg_attr_parts = 1;

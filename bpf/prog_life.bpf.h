@@ -29,7 +29,7 @@ static __always_inline void put_only_string(struct entry *e, u32 key, const void
 	attrs_end(&a);
 }
 
-AQ_PROGRAM("tp_btf/sched_process_fork", aq_fork)
+AQ_PROGRAM_TWICE("sched_process_fork", aq_fork, 1)
 {
 	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
 	u32 parent_tgid = (u32)parent->tgid, child_tgid = (u32)child->tgid;
@@ -112,7 +112,7 @@ static __always_inline void put_exec_words(struct attrs *a, struct task_struct *
 	attr_head(a, place, AQ_ATTR_WORDS, 0, 8 * sizeof(u64), 0);
 }
 
-AQ_PROGRAM("tp_btf/sched_process_exec", aq_exec)
+AQ_PROGRAM_TWICE("sched_process_exec", aq_exec, 2)
 {
 	struct task_struct *task = (void *)ctx[0];
 	struct linux_binprm *bprm = (void *)ctx[2];
@@ -152,7 +152,7 @@ AQ_PROGRAM("tp_btf/sched_process_exec", aq_exec)
 	return 0;
 }
 
-AQ_PROGRAM("tp_btf/sched_process_exit", aq_exit)
+AQ_PROGRAM_TWICE("sched_process_exit", aq_exit, 0)
 {
 	struct task_struct *task = (void *)ctx[0];
 	u32 tgid = (u32)task->tgid;

@@ -24,7 +24,7 @@
 
 #include "aquila.skel.h"
 
-enum { MAX_PROGRAMS = 16, PID_MAX_DEFAULT = 32768, FILTER_CGROUPS = 65536, BUDGETS = 16384, BUDGET_DROPS = 65536 };
+enum { MAX_PROGRAMS = 20, PID_MAX_DEFAULT = 32768, NOTED_SLOTS = 65536 /* as in bpf/pin.bpf.h */, FILTER_CGROUPS = 65536, BUDGETS = 16384, BUDGET_DROPS = 65536 };
 
 static const struct aq_policy no_policy;
 
@@ -58,20 +58,24 @@ static uint64_t live_now_ns(struct aq_source *src)
 	return clock_gettime(CLOCK_BOOTTIME, &t) < 0 ? 0 : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Of two programs on a tracepoint the second one made good for what the first one was left out of. */
 static uint64_t live_skipped(struct aq_source *src)
 {
+	struct aquila_bpf *skel = live(src)->skel;
+	uint64_t sum = 0, again = *(volatile aq_u64 *)&skel->bss->again;
 	struct bpf_program *prog;
-	uint64_t sum = 0;
 
-	bpf_object__for_each_program(prog, live(src)->skel->obj) {
+	bpf_object__for_each_program(prog, skel->obj) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t size = sizeof(info);
 		int fd = bpf_program__fd(prog);
 
+		if (prog == skel->progs.aq_fork_again || prog == skel->progs.aq_exec_again || prog == skel->progs.aq_exit_again)
+			continue;
 		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
 			sum += info.recursion_misses;
 	}
-	return sum;
+	return sum > again ? sum - again : 0;
 }
 
 static int live_stop(struct aq_source *src, struct aq_err *err)
@@ -296,6 +300,9 @@ static void list_programs(const struct aq_live *l, struct program list[MAX_PROGR
 		{ s->progs.aq_uring_refused, "io_uring_req_failed", false },
 		{ s->progs.aq_uring_complete, "io_uring_complete", false },
 		{ s->progs.aq_sys_exit, "sys_exit", true },
+		{ s->progs.aq_fork_again, "sched_process_fork", false }, /* behind the first ones */
+		{ s->progs.aq_exec_again, "sched_process_exec", false },
+		{ s->progs.aq_exit_again, "sched_process_exit", false },
 		{ NULL, NULL, false },
 	};
 
@@ -350,6 +357,11 @@ static void adapt_to_kernel(struct aq_live *l)
 	/* earlier kernels do it for the programs */
 	l->skel->rodata->cfg_pin = aq_kernel_at_least(AQ_PREEMPTIBLE_SINCE) && btf != NULL &&
 				   btf__find_by_name_kind(btf, "bpf_preempt_disable", BTF_KIND_FUNC) > 0;
+	bpf_program__set_autoload(l->skel->progs.aq_fork_again, l->skel->rodata->cfg_pin != 0);
+	bpf_program__set_autoload(l->skel->progs.aq_exec_again, l->skel->rodata->cfg_pin != 0);
+	bpf_program__set_autoload(l->skel->progs.aq_exit_again, l->skel->rodata->cfg_pin != 0);
+	if (l->skel->rodata->cfg_pin)
+		(void)bpf_map__set_max_entries(l->skel->maps.noted, NOTED_SLOTS);
 	l->skel->rodata->cfg_typed_pointers =
 		btf != NULL && btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(btf);
