@@ -7,12 +7,14 @@ set -euo pipefail
 
 usage() {
 	cat <<'HELP'
-usage: tests/kernel/qemu/run.sh [--arch ARCH] [--kernels DIR] [--jobs N] [--keep DIR] [--help] [SUITE…]
+usage: tests/kernel/qemu/run.sh [--arch ARCH] [--kernels DIR] [--jobs N] [--keep DIR] [--skip LIST]
+                                [--help] [SUITE…]
 
   --arch ARCH    amd64 or arm64 (default: amd64); for arm64 the programs are built by a cross compiler
   --kernels DIR  where kernels are kept (default: kernels in the build folder)
   --jobs N       guests at a time, 1 or 2 (default: 1, with four processors 2)
   --keep DIR     keep the consoles' logs there (default: qemu in the build folder)
+  --skip LIST    leave these programs of tests/kernel out, with commas between: bpf,record
   SUITE          of Debian, whose cloud kernel is booted (default: bullseye bookworm trixie trixie-backports; on
                  arm64 bookworm)
 
@@ -30,12 +32,13 @@ skip=accident
 arch=amd64 kernels=$build/kernels jobs="" keep=$build/qemu suites=()
 while [ $# -gt 0 ]; do
 	case $1 in
-	--arch | --kernels | --jobs | --keep)
+	--arch | --kernels | --jobs | --keep | --skip)
 		[ $# -gt 1 ] || { echo "run.sh: $1 needs a value" >&2; exit 2; }
 		case $1 in
 		--arch) arch=$2 ;;
 		--kernels) kernels=$(realpath -m -- "$2") ;;
 		--jobs) jobs=$2 ;;
+		--skip) skip=$skip,$2 ;;
 		--keep) keep=$(realpath -m -- "$2") ;;
 		esac
 		shift
