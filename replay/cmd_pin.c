@@ -234,7 +234,7 @@ static int look(struct follow *f, bool local, bool *ret_ended, struct aq_err *er
 	struct aq_query_options options = { .filter = f->o->when, .from_ns = f->seen_ns + 1 };
 	const struct aq_capture_info *info;
 	struct aq_query *q = NULL;
-	int r = aq_capture_open_with(f->o->capture, local ? &narrow : NULL, &f->capture, err);
+	int r = aq_capture_refresh(&f->capture, local ? &narrow : NULL, err);
 
 	if (r < 0)
 		return r;
@@ -248,33 +248,25 @@ static int look(struct follow *f, bool local, bool *ret_ended, struct aq_err *er
 		f->seen_ns = options.to_ns;
 	}
 	aq_query_free(q);
-	aq_capture_close(f->capture);
 	return r;
 }
 
-/*
- * Opened anew at each look, so that segments which came and went meanwhile are no special case. A segment that goes
- * between being listed and being opened is: the look is then made again.
- */
+/* A segment that is removed between being listed and being opened makes a look fail: it is then made again. */
 static int follow(int dir_fd, const struct pin_options *o)
 {
 	const struct timespec pause = { .tv_sec = 1 };
 	const struct aq_query_options options = { .filter = o->when };
 	struct follow f = { .o = o, .dir_fd = dir_fd };
-	struct aq_capture *c = NULL;
 	struct aq_err err = { 0 };
-	bool local = true, ended = false, was_ended;
+	bool local = true, ended = false, was_ended = false;
 	unsigned missed = 0;
-	int r = aq_capture_open(o->capture, &c, &err);
+	int r = aq_capture_open(o->capture, &f.capture, &err);
 
 	if (r == 0)
 		r = aq_query_is_local(&options, &local, &err);
 	if (r == 0)
-		f.seen_ns = aq_capture_info(c)->end_ns;
-	aq_capture_close(c);
-	if (r < 0)
-		return aq_fail(&err);
-	do {
+		f.seen_ns = aq_capture_info(f.capture)->end_ns;
+	while (r == 0 && !(ended && was_ended)) {
 		was_ended = ended; /* a segment that ends is followed by another one at once, if at all: look twice */
 		r = look(&f, local, &ended, &err);
 		if (r == -ENOENT && ++missed < 10)
@@ -283,7 +275,8 @@ static int follow(int dir_fd, const struct pin_options *o)
 			missed = 0;
 		if (r == 0 && !(ended && was_ended))
 			nanosleep(&pause, NULL);
-	} while (r == 0 && !(ended && was_ended));
+	}
+	aq_capture_close(f.capture);
 	if (r == -ECANCELED)
 		return AQ_EXIT_ERROR;
 	if (r < 0)

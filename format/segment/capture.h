@@ -72,6 +72,8 @@ struct aq_capture {
 	struct aq_capture_stats stats;
 	char *path;
 	const struct aq_keys *keys; /* borrowed while it is opened, then NULL */
+	const struct aq_capture *before; /* likewise: the same capture as it was, whose zone maps hold */
+	uint32_t before_segment, before_chunk; /* where that one is searched; its segment of the one being read */
 	uint8_t (*recipients)[AQ_FINGERPRINT_BYTES];
 	char *strings[AQ_FACT_COUNT];
 	struct aq_segment *segments;

@@ -506,9 +506,50 @@ static void take_attrs(struct aq_capture *c, uint32_t segment, const struct aq_b
 	last->attrs_lost = false;
 }
 
+/*
+ * The zone map of a chunk that was there when the capture was opened before, if its header is the same: the payload need
+ * not be read for it. Segments and chunks are asked for in their order.
+ */
+static bool recall_zone(struct aq_capture *c, uint32_t segment, const struct aq_block *block,
+			uint8_t types[2 * AQ_EVENT_ID_MAX], struct aq_zone *zone)
+{
+	const struct aq_capture *old = c->before;
+	uint32_t *s = &c->before_segment, *i = &c->before_chunk;
+	if (!old || block->bare)
+		return false;
+	while (*s < old->segment_count && old->segment_infos[*s].number < c->segment_infos[segment].number)
+		(*s)++;
+	if (*s == old->segment_count || strcmp(old->segments[*s].path, c->segments[segment].path) != 0)
+		return false;
+	while (*i < old->chunk_count && (old->chunks[*i].segment < *s ||
+					 (old->chunks[*i].segment == *s && old->chunks[*i].offset < block->offset)))
+		(*i)++;
+	if (*i == old->chunk_count)
+		return false;
+	const struct aq_chunk_info *info = &old->chunks[*i];
+	const struct aq_chunk_ref *ref = &old->refs[*i];
+	if (info->segment != *s || info->offset != block->offset || ref->chunk.bare ||
+	    ref->chunk.payload_hash != block->payload_hash || ref->chunk.payload_bytes != block->payload_bytes ||
+	    ref->chunk.number != block->number)
+		return false;
+	*zone = (struct aq_zone){ .events = info->events, .generation = ref->generation,
+				  .dictionary_count = ref->dictionary_count, .min_ns = info->min_ns, .max_ns = info->max_ns,
+				  .ring_min_ns = ref->ring_min_ns, .ring_max_ns = ref->ring_max_ns,
+				  .min_pid = info->min_pid, .max_pid = info->max_pid, .types = types };
+	for (uint32_t id = 0; id < AQ_EVENT_ID_MAX; id++)
+		if (info->event_set[id / 64] >> (id % 64) & 1) {
+			types[2 * zone->type_count] = (uint8_t)id;
+			types[2 * zone->type_count++ + 1] = (uint8_t)(id >> 8);
+		}
+	return true;
+}
+
 static int take_payload(struct aq_capture *c, uint32_t segment, const struct aq_block *block, struct aq_buf *buf, char why[128])
 {
+	uint8_t types[2 * AQ_EVENT_ID_MAX];
 	struct aq_zone zone;
+	if (block->kind == AQ_BLOCK_CHUNK && recall_zone(c, segment, block, types, &zone))
+		return add_chunk(c, segment, block, &zone);
 	int r = aq_block_load(c, &c->segments[segment], block, buf, why);
 	if (r < 0)
 		return r;

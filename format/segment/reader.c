@@ -489,6 +489,7 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	}
 	c->keys = options ? options->keys : NULL;
+	c->before = options ? options->before : NULL;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->strings_lock, NULL);
 	int r = 0;
@@ -514,6 +515,7 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 	if (r == 0 && c->info.locked && !(options && options->allow_locked))
 		r = say_locked(c, c->keys && aq_keys_find(c->keys, AQ_KEY_SEAL_SECRET), err);
 	c->keys = NULL;
+	c->before = NULL;
 	if (r == 0 && aq_capture_take_facts(c) < 0)
 		r = aq_err_set(err, -ENOMEM, "out of memory");
 	if (r < 0) {
@@ -531,6 +533,19 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 int aq_capture_open(const char *path, struct aq_capture **ret_capture, struct aq_err *err)
 {
 	return aq_capture_open_with(path, NULL, ret_capture, err);
+}
+
+int aq_capture_refresh(struct aq_capture **capture, const struct aq_open_options *options, struct aq_err *err)
+{
+	struct aq_open_options o = options ? *options : (struct aq_open_options){ 0 };
+	struct aq_capture *fresh;
+	o.before = *capture;
+	int r = aq_capture_open_with((*capture)->path, &o, &fresh, err);
+	if (r < 0)
+		return r;
+	aq_capture_close(*capture);
+	*capture = fresh;
+	return 0;
 }
 
 void aq_capture_close(struct aq_capture *c)

@@ -82,9 +82,18 @@ struct aq_open_options {
 	bool allow_locked;              /* without a fitting key: open all the same, to show or verify what needs none */
 	int (*window)(void *user, const struct aq_capture *c, uint64_t *ret_from_ns, uint64_t *ret_to_ns, struct aq_err *err);
 	void *user;
+	/* The same capture, opened earlier: chunks of its unfinished segments that are still there are not read again to
+	 * know what is in them. Borrowed; NULL: none. See aq_capture_refresh. */
+	const struct aq_capture *before;
 };
 int aq_capture_open_with(const char *path, const struct aq_open_options *options, struct aq_capture **ret_capture,
 			 struct aq_err *err);
+/*
+ * Takes in what a recorder has appended and removed since *capture was opened, without reading again the chunks that are
+ * known. Everything that came from *capture must have been freed; it is another one when this returns 0, and as it was, and
+ * still open, when it fails. options as those that it was opened with.
+ */
+int aq_capture_refresh(struct aq_capture **capture, const struct aq_open_options *options, struct aq_err *err);
 void aq_capture_close(struct aq_capture *c); /* NULL allowed */
 /* What was asked of the files since the capture was opened, opening included. */
 struct aq_capture_stats {
