@@ -4,8 +4,10 @@
  * them by type, and compares the size with the same events as fixed rows under zstd -3. CPU time of one thread, the
  * best and the median of several rounds that alternate.
  *
- * usage: bench_codec CAPTURE FOLDER [--events N] [--rounds N] [--level N] [--resolution NS] [--chunk N] [--only encode] [--grow BYTES]
+ * usage: bench_codec CAPTURE FOLDER [--events N] [--rounds N] [--level N] [--resolution NS] [--chunk N] [--only encode]
+ *                   [--without-durations] [--grow BYTES]
  *
+ * Durations are written where the capture has them, unless --without-durations says to leave them out.
  * --only encode leaves the rest out, for a profiler. --grow BYTES writes the events again and again, each time later, until
  * the new capture in FOLDER has that many bytes, and measures nothing.
  */
@@ -29,7 +31,7 @@ struct options {
 	const char *capture, *folder;
 	uint64_t events;
 	unsigned rounds, level, resolution, chunk;
-	bool only_encode;
+	bool only_encode, without_durations;
 	uint64_t grow_bytes;
 };
 
@@ -59,11 +61,12 @@ static void *more(void *p, size_t count, size_t *capacity, size_t size)
 
 /* Events in memory: what the recorder hands to the writer, packed. */
 struct small_event { /* aq_event without its arrays */
-	uint64_t time_ns, cgroup_id;
+	uint64_t time_ns, cgroup_id, duration_ns;
 	int64_t ret;
 	uint32_t pid, tid, nr;
 	uint16_t id, cpu;
 	uint8_t abi, cls, flags, arg_count, attr_count;
+	bool has_duration;
 	size_t args, attrs;
 };
 struct events {
@@ -74,6 +77,7 @@ struct events {
 	struct aq_attr *attrs; /* data: offset into strings until all are loaded */
 	size_t attrs_count, attrs_capacity;
 	struct aq_buf strings;
+	uint64_t durations; /* events that have one */
 };
 
 static void load(const struct options *o, struct aq_capture *c, struct events *s)
@@ -91,7 +95,9 @@ static void load(const struct options *o, struct aq_capture *c, struct events *s
 		s->e[s->count++] = (struct small_event){
 			.time_ns = ev.time_ns, .cgroup_id = ev.cgroup_id, .ret = ev.ret, .pid = ev.pid, .tid = ev.tid, .nr = ev.nr,
 			.id = ev.id, .cpu = ev.cpu, .abi = ev.abi, .cls = ev.cls, .flags = ev.flags, .arg_count = ev.arg_count,
-			.attr_count = ev.attr_count, .args = s->args_count, .attrs = s->attrs_count };
+			.attr_count = ev.attr_count, .args = s->args_count, .attrs = s->attrs_count,
+			.duration_ns = ev.duration_ns, .has_duration = ev.has_duration && !o->without_durations };
+		s->durations += s->e[s->count - 1].has_duration;
 		for (unsigned i = 0; i < ev.arg_count; i++) {
 			s->args = more(s->args, s->args_count, &s->args_capacity, sizeof(*s->args));
 			s->args[s->args_count++] = ev.args[i];
@@ -126,6 +132,8 @@ static inline void unpack(const struct events *s, size_t i, struct aq_event *ev)
 	ev->flags = e->flags;
 	ev->arg_count = e->arg_count;
 	ev->attr_count = e->attr_count;
+	ev->duration_ns = e->duration_ns;
+	ev->has_duration = e->has_duration;
 	for (unsigned k = 0; k < e->arg_count; k++)
 		ev->args[k] = s->args[e->args + k];
 	for (unsigned k = 0; k < e->attr_count; k++)
@@ -298,7 +306,8 @@ static void print(const char *what, double *seconds, unsigned rounds, double eve
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = { { "events", 1, 0, 'e' }, { "rounds", 1, 0, 'r' }, { "level", 1, 0, 'l' },
-					       { "resolution", 1, 0, 't' }, { "chunk", 1, 0, 'c' }, { "only", 1, 0, 'o' }, { "grow", 1, 0, 'g' }, { 0 } };
+					       { "resolution", 1, 0, 't' }, { "chunk", 1, 0, 'c' }, { "only", 1, 0, 'o' }, { "grow", 1, 0, 'g' },
+					       { "without-durations", 0, 0, 'd' }, { 0 } };
 	int option;
 	*o = (struct options){ .events = UINT64_MAX, .rounds = 3, .level = 1, .resolution = 1 };
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
@@ -310,6 +319,7 @@ static int parse(int argc, char **argv, struct options *o)
 		case 't': o->resolution = (unsigned)n; break;
 		case 'g': o->grow_bytes = n; break;
 		case 'c': o->chunk = (unsigned)n; break;
+		case 'd': o->without_durations = true; break;
 		case 'o':
 			o->only_encode = strcmp(optarg, "encode") == 0;
 			if (!o->only_encode)
@@ -335,7 +345,8 @@ int main(int argc, char **argv)
 	char path[4096] = "", command[5000];
 	uint64_t bytes = 0, events = 0, sum = 0;
 	if (parse(argc, argv, &o) < 0) {
-		fprintf(stderr, "usage: bench_codec CAPTURE FOLDER [--events N] [--rounds N] [--level N] [--resolution NS] [--chunk N] [--only encode] [--grow BYTES]\n");
+		fprintf(stderr, "usage: bench_codec CAPTURE FOLDER [--events N] [--rounds N] [--level N] [--resolution NS] [--chunk N] "
+			"[--only encode] [--without-durations] [--grow BYTES]\n");
 		return 2;
 	}
 	if (aq_capture_open(o.capture, &source, &err) < 0)
@@ -367,8 +378,8 @@ int main(int argc, char **argv)
 	double n = (double)s.count;
 	uint64_t rows = rows_bytes(&s);
 	qsort(t[0], o.rounds, sizeof(t[0][0]), by_value);
-	printf("%zu events, %zu strings, level %u, times to %u ns: %.3f bytes/event; fixed rows under zstd -3: %.2f (%.2fx)\n", s.count,
-	       s.attrs_count, o.level, o.resolution, (double)bytes / n, (double)rows / n, (double)rows / (double)bytes);
+	printf("%zu events, %" PRIu64 " of them with a duration, %zu strings, level %u, times to %u ns: %.3f bytes/event; fixed rows under zstd -3: %.2f (%.2fx)\n", s.count,
+	       s.durations, s.attrs_count, o.level, o.resolution, (double)bytes / n, (double)rows / n, (double)rows / (double)bytes);
 	print("encode", t[1], o.rounds, n, t[0][o.rounds / 2]);
 	if (o.only_encode)
 		return 0;

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the seeds of fuzz_chunk, fuzz_dictionary, fuzz_column and fuzz_index out of a capture's first segment.
 
-usage: seeds.py SEGMENT CORPUS-FOLDER
+usage: seeds.py SEGMENT CORPUS-FOLDER [NAME]
+
+With NAME only a seed of fuzz_segment, the whole file, and one of fuzz_chunk, its first chunk without attributes.
 """
 import os
 import struct
@@ -34,12 +36,15 @@ def save(folder, name, data):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     corpus = sys.argv[2]
+    name = sys.argv[3] if len(sys.argv) > 3 else None
     with open(sys.argv[1], "rb") as file:
         data = file.read()
     chunk, strings, count = None, b"", 0
+    if name:
+        save(os.path.join(corpus, "segment"), name, data)
     for kind, payload in blocks(data):
         if kind == 2:
             generation, first, n, _ = struct.unpack_from("<IIII", payload)
@@ -49,6 +54,10 @@ def main():
             types = struct.unpack_from("<I", payload, 12)[0]
             zone = payload[:56 + 2 * types]
             chunk = (zone,) + directory(payload, len(zone))
+            if name:
+                head = struct.pack("<HHHH", len(chunk[0]), len(chunk[1]), len(chunk[2]), 0)
+                save(os.path.join(corpus, "chunk"), name, head + b"".join(chunk))
+                return
         elif kind == 4 and chunk:
             attrs = directory(payload, 0)
             head = struct.pack("<HHHH", len(chunk[0]), len(chunk[1]), len(chunk[2]), len(attrs[0]))
