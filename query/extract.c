@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goes through the capture three times with the same query: to learn which processes match, then which descriptors of
- * theirs were open when the first event matched, then to write what belongs to them. Processes and open files have the same
- * running numbers each time, as the same events are fed in the same order.
+ * theirs were open when the first event matched, then to write what belongs to them. Processes and open files have the
+ * same running numbers each time, as the same events are fed in the same order.
  */
 #include "query/extract.h"
 
@@ -44,7 +44,8 @@ struct extract {
 
 static bool set_has(const struct set *s, uint64_t n)
 {
-	for (size_t i = s->room ? (n * 0x9e3779b97f4a7c15ull) & (s->room - 1) : 0; s->room && s->slots[i]; i = (i + 1) & (s->room - 1))
+	for (size_t i = s->room ? (n * 0x9e3779b97f4a7c15ull) & (s->room - 1) : 0; s->room && s->slots[i];
+	     i = (i + 1) & (s->room - 1))
 		if (s->slots[i] == n)
 			return true;
 	return false;
@@ -108,7 +109,9 @@ static int want(struct extract *x, const struct aq_proc *p)
 
 static int start(struct extract *x, struct aq_err *err)
 {
-	struct aq_query_options o = { .filter = x->options->filter, .from_ns = x->options->from_ns, .to_ns = x->options->to_ns,
+	struct aq_query_options o = { .filter = x->options->filter,
+				      .from_ns = x->options->from_ns,
+				      .to_ns = x->options->to_ns,
 				      .needs = AQ_NEED_PROC | AQ_NEED_FD | AQ_NEED_CGROUP };
 	aq_query_free(x->query);
 	x->query = NULL;
@@ -150,9 +153,9 @@ static int learn_files(struct extract *x, const struct aq_state *state)
 }
 
 /*
- * Of those who matter: the cgroups that they were in when they did something, who wrote what they run, and which of their
- * open files the rest hangs on: those that the working directory or a namespace was taken from, and those that took the
- * number of another.
+ * Of those who matter: the cgroups that they were in when they did something, who wrote what they run, and which of
+ * their open files the rest hangs on: those that the working directory or a namespace was taken from, and those that
+ * took the number of another.
  */
 static int learn_more(void *user, const struct aq_state *state, const struct aq_event *ev, const struct aq_touch *touch)
 {
@@ -178,7 +181,9 @@ static int learn_more(void *user, const struct aq_state *state, const struct aq_
 	return r < 0 ? r : set_add(&x->cgroups, ev->cgroup_id);
 }
 
-/* Whether an event about descriptors alone says nothing that a kept event hangs on: not about the files of that time. */
+/*
+ * Whether an event about descriptors alone says nothing that a kept event hangs on: not about the files of that time.
+ */
 static bool is_idle(const struct extract *x, const struct aq_event *ev, const struct aq_touch *touch)
 {
 	const struct aq_fd *fd = touch->fd;
@@ -190,7 +195,8 @@ static bool is_idle(const struct extract *x, const struct aq_event *ev, const st
 	if (touch->proc && set_has(&x->writers, touch->proc->serial) && (!fd || (fd->flags & 3 /* O_ACCMODE */) != 0))
 		return ev->ret < 0; /* what it wrote, and what became of that */
 	if (!fd) /* failed, or a rename by somebody whose files nobody runs */
-		return ev->time_ns < x->first_ns || ev->ret < 0 || ev->id == AQ_EV_rename || ev->id == AQ_EV_renameat || ev->id == AQ_EV_renameat2;
+		return ev->time_ns < x->first_ns || ev->ret < 0 || ev->id == AQ_EV_rename || ev->id == AQ_EV_renameat ||
+		       ev->id == AQ_EV_renameat2;
 	return fd->opened_ns < x->first_ns && !set_has(&x->files, fd->serial);
 }
 
@@ -251,12 +257,13 @@ static bool is_state(const struct extract *x, const struct aq_event *ev, const s
 		return ev->arg_count > 1 && touch->proc && set_has(&x->processes, touch->proc->serial) &&
 		       (set_has(&x->children, ev->args[1]) || set_has(&x->children, ev->args[0]));
 	default:
-		return aq_bit(x->query->state_set, ev->id) && touch->proc && set_has(&x->processes, touch->proc->serial) &&
-		       !is_idle(x, ev, touch);
+		return aq_bit(x->query->state_set, ev->id) && touch->proc &&
+		       set_has(&x->processes, touch->proc->serial) && !is_idle(x, ev, touch);
 	}
 }
 
-static int write_state(void *user, const struct aq_state *state, const struct aq_event *ev, const struct aq_touch *touch)
+static int write_state(void *user, const struct aq_state *state, const struct aq_event *ev,
+		       const struct aq_touch *touch)
 {
 	struct extract *x = user;
 	int r = go_on(x);
@@ -278,7 +285,8 @@ static int write_gaps(struct extract *x)
 	const struct aq_gap *gaps = aq_capture_gaps(x->capture, &gap_count);
 	const struct aq_ledger_row *from = aq_capture_ledger(x->capture, &row_count);
 	struct aq_ledger_row *rows = calloc(row_count + 1, sizeof(*rows));
-	int r = rows ? aq_capture_copy_clocks(x->capture, x->writer, &x->err) : aq_err_set(&x->err, -ENOMEM, "no memory for an extract");
+	int r = rows ? aq_capture_copy_clocks(x->capture, x->writer, &x->err)
+		     : aq_err_set(&x->err, -ENOMEM, "no memory for an extract");
 
 	for (size_t i = 0; r == 0 && i < gap_count; i++) {
 		struct aq_gap gap = gaps[i];
@@ -308,8 +316,8 @@ static int write_gaps(struct extract *x)
 			r = aq_capture_writer_add_gap(x->writer, &gap, &x->err);
 	}
 	if (r == 0)
-		r = aq_capture_writer_set_ledger(x->writer, rows, row_count, info->end_ns, aq_capture_real_ns(x->capture, info->end_ns),
-						 &x->err);
+		r = aq_capture_writer_set_ledger(x->writer, rows, row_count, info->end_ns,
+						 aq_capture_real_ns(x->capture, info->end_ns), &x->err);
 	free(rows);
 	return r;
 }
@@ -346,7 +354,9 @@ int aq_extract(struct aq_capture *c, const char *to, const struct aq_extract_opt
 	       struct aq_extract_result *ret_result, struct aq_err *err)
 {
 	struct extract x = { .capture = c, .options = options, .result = ret_result };
-	const struct aq_derivation d = { .derived_json = options->derived_json, .zstd_level = options->zstd_level, .write = write_all };
+	const struct aq_derivation d = { .derived_json = options->derived_json,
+					 .zstd_level = options->zstd_level,
+					 .write = write_all };
 	int r;
 
 	*ret_result = (struct aq_extract_result){ 0 };

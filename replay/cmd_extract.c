@@ -36,19 +36,22 @@ static const char help_text[] =
 	"  aquila extract web.aquila 'container.id = 3f2a9c1d4b7e' --from -10m -o incident.aquila\n";
 
 /* What the header says: of which capture, and how. False without memory. */
-static bool describe(const struct aq_options *o, const struct aq_capture *c, const struct aq_extract_options *x, struct aq_buf *out,
-		     struct aq_err *err)
+static bool describe(const struct aq_options *o, const struct aq_capture *c, const struct aq_extract_options *x,
+		     struct aq_buf *out, struct aq_err *err)
 {
 	const struct aq_capture_info *info = aq_capture_info(c);
-	char hash[AQ_CAPTURE_HASH_TEXT_BYTES], id[2 * sizeof(info->capture_id) + 1], text[256], from[AQ_TIME_TEXT_BYTES], to[AQ_TIME_TEXT_BYTES];
+	char hash[AQ_CAPTURE_HASH_TEXT_BYTES], id[2 * sizeof(info->capture_id) + 1], text[256],
+		from[AQ_TIME_TEXT_BYTES], to[AQ_TIME_TEXT_BYTES];
 
 	if (aq_capture_hash(c, hash, err) < 0)
 		return false;
 	sodium_bin2hex(id, sizeof(id), info->capture_id, sizeof(info->capture_id));
 	aq_time_format(aq_capture_real_ns(c, x->from_ns ? x->from_ns : info->start_boot_ns), from);
 	aq_time_format(aq_capture_real_ns(c, x->to_ns ? x->to_ns : info->end_ns), to);
-	snprintf(text, sizeof(text), "{\"how\":\"extract\",\"capture_id\":\"%s\",\"blake2b_256\":\"%s\",\"segments\":%" PRIu32 ",\"filter\":", id,
-		 hash, info->segment_count);
+	snprintf(text, sizeof(text),
+		 "{\"how\":\"extract\",\"capture_id\":\"%s\",\"blake2b_256\":\"%s\",\"segments\":%" PRIu32
+		 ",\"filter\":",
+		 id, hash, info->segment_count);
 	aq_buf_put(out, text, strlen(text));
 	aq_json_string(out, o->expr ? o->expr : "", o->expr ? strlen(o->expr) : 0);
 	snprintf(text, sizeof(text), ",\"from\":\"%s\",\"to\":\"%s\"}", from, to);
@@ -67,8 +70,10 @@ static int say(const struct aq_options *o, const struct aq_extract_result *resul
 	if (!o->quiet) {
 		aq_out_puts(&out, "'");
 		aq_out_text(&out, o->output, strlen(o->output));
-		aq_out_printf(&out, "': %" PRIu64 " events that match and %" PRIu64 " for the state of %" PRIu64 " processes; %" PRIu64
-			      " left out\n", result->matches, result->state, result->processes, result->left_out);
+		aq_out_printf(&out,
+			      "': %" PRIu64 " events that match and %" PRIu64 " for the state of %" PRIu64
+			      " processes; %" PRIu64 " left out\n",
+			      result->matches, result->state, result->processes, result->left_out);
 	}
 	status = aq_finish_plain(&out, AQ_EXIT_COMPLETE);
 	aq_out_release(&out);
@@ -94,7 +99,8 @@ static int extract(const struct aq_command *command, const struct aq_options *o)
 	if (aq_options_window(o, c, &options.from_ns, &options.to_ns, &err) < 0) {
 		status = aq_fail_usage(command->name, &err);
 	} else if (aq_capture_info(c)->encrypted && !o->plain) {
-		aq_err_set(&err, -EPERM, "'%s' is encrypted and the extract would not be: say --plain if that is meant", o->capture);
+		aq_err_set(&err, -EPERM, "'%s' is encrypted and the extract would not be: say --plain if that is meant",
+			   o->capture);
 		status = aq_fail(&err);
 	} else if (!describe(o, c, &options, &derived, &err)) {
 		status = aq_fail(&err);

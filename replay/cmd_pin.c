@@ -216,7 +216,8 @@ static int on_match(void *user, struct aq_row *row)
 	return f->o->once ? 1 : 0;
 }
 
-static int window_of(void *user, const struct aq_capture *c, uint64_t *ret_from_ns, uint64_t *ret_to_ns, struct aq_err *err)
+static int window_of(void *user, const struct aq_capture *c, uint64_t *ret_from_ns, uint64_t *ret_to_ns,
+		     struct aq_err *err)
 {
 	const struct follow *f = user;
 
@@ -292,8 +293,10 @@ static int run(const struct pin_options *o)
 	int r;
 
 	if (dir_fd < 0) {
-		aq_err_set(&err, -errno, "'%s': %s", o->capture, errno == ENOENT ? "there is no such capture" :
-			   errno == ENOTDIR ? "is no folder: a pin is for a capture that is being recorded" : strerror(errno));
+		aq_err_set(&err, -errno, "'%s': %s", o->capture,
+			   errno == ENOENT    ? "there is no such capture"
+			   : errno == ENOTDIR ? "is no folder: a pin is for a capture that is being recorded"
+					      : strerror(errno));
 		return aq_fail(&err);
 	}
 	r = aq_capture_open(o->capture, &c, &err); /* no pins into folders of other things */
@@ -314,7 +317,9 @@ static int run(const struct pin_options *o)
 
 static int pin(int argc, char **argv)
 {
-	struct pin_options o = { .before_ns = 600 * SECOND_NS, .after_ns = 300 * SECOND_NS, .every_ns = 60 * SECOND_NS };
+	struct pin_options o = { .before_ns = 600 * SECOND_NS,
+				 .after_ns = 300 * SECOND_NS,
+				 .every_ns = 60 * SECOND_NS };
 	struct aq_err err = { 0 };
 	struct aq_out out;
 	int status;

@@ -23,9 +23,9 @@ static const char recompress_help[] =
 	"become full ones, and zstd takes its time. Segments begin where they began. It is read again before it\n"
 	"counts. The old capture is left as it is, and must be whole.\n"
 	"\n"
-	"With --in-place each finished segment is written again beside the old one and exchanged with it when it is on\n"
-	"the disk. The id stays; the segments say that they were written again. Signed and encrypted captures are\n"
-	"refused: signatures are about bytes that would be gone. A recorder may be at work.\n"
+	"With --in-place each finished segment is written again beside the old one and exchanged with it when it\n"
+	"is on the disk. The id stays; the segments say that they were written again. Signed and encrypted captures\n"
+	"are refused: signatures are about bytes that would be gone. A recorder may be at work.\n"
 	"\n"
 	"  -o, --output NEW  folder to make; it must not exist\n"
 	"      --in-place    replace the segments of CAPTURE, a folder; those that get no smaller are left\n"
@@ -78,11 +78,13 @@ static int take_option(int opt, struct words *w, struct aq_err *err)
 	case 'l':
 		w->level = (int)strtol(optarg, &end, 10);
 		if (*optarg == '\0' || *end != '\0' || w->level < 1 || w->level > LEVEL_MAX)
-			return aq_err_set(err, -EINVAL, "--level: '%s' is not a whole number from 1 to %d", optarg, LEVEL_MAX);
+			return aq_err_set(err, -EINVAL, "--level: '%s' is not a whole number from 1 to %d", optarg,
+					  LEVEL_MAX);
 		return 0;
 	case 'k':
 		if (o->key_file_count == AQ_KEY_FILES_MAX)
-			return aq_err_set(err, -EINVAL, "--key: more than %d files; put the keys into one", AQ_KEY_FILES_MAX);
+			return aq_err_set(err, -EINVAL, "--key: more than %d files; put the keys into one",
+					  AQ_KEY_FILES_MAX);
 		o->key_files[o->key_file_count++] = optarg;
 		return 0;
 	case 'i':
@@ -161,8 +163,10 @@ static int say(const struct words *w, const struct aq_capture *c, const struct a
 	if (!w->options.quiet) {
 		aq_out_puts(&out, "'");
 		aq_out_text(&out, w->output, strlen(w->output));
-		aq_out_printf(&out, "': %" PRIu64 " events in %" PRIu64 " segment%s, %" PRIu64 " bytes (were %" PRIu64 ")", result->events,
-			      result->segments, result->segments == 1 ? "" : "s", result->bytes, aq_capture_info(c)->bytes);
+		aq_out_printf(&out,
+			      "': %" PRIu64 " events in %" PRIu64 " segment%s, %" PRIu64 " bytes (were %" PRIu64 ")",
+			      result->events, result->segments, result->segments == 1 ? "" : "s", result->bytes,
+			      aq_capture_info(c)->bytes);
 		if (result->missing > 0)
 			aq_out_printf(&out, "; %" PRIu64 " stored events could not be read", result->missing);
 		aq_out_puts(&out, "\n");
@@ -191,7 +195,9 @@ static int replace(const struct words *w)
 	if (!w->options.quiet) {
 		aq_out_puts(&out, "'");
 		aq_out_text(&out, w->options.capture, strlen(w->options.capture));
-		aq_out_printf(&out, "': %" PRIu64 " segment%s written again, %" PRIu64 " left; %" PRIu64 " bytes (were %" PRIu64 ")\n",
+		aq_out_printf(&out,
+			      "': %" PRIu64 " segment%s written again, %" PRIu64 " left; %" PRIu64
+			      " bytes (were %" PRIu64 ")\n",
 			      result.replaced, result.replaced == 1 ? "" : "s", result.left, result.bytes_after,
 			      result.bytes_before);
 	}
@@ -212,7 +218,8 @@ static int rewrite(const struct words *w, bool salvage)
 	if (status != 0)
 		return status;
 	if (aq_capture_info(c)->encrypted && !w->options.plain) {
-		aq_err_set(&err, -EPERM, "'%s' is encrypted and the new capture would not be: say --plain if that is meant",
+		aq_err_set(&err, -EPERM,
+			   "'%s' is encrypted and the new capture would not be: say --plain if that is meant",
 			   w->options.capture);
 		aq_capture_close(c);
 		return aq_fail(&err);

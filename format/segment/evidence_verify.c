@@ -120,8 +120,8 @@ static void take_header(struct aq_check *c, const struct aq_block *block)
 	if (!c->is_folder)
 		c->segment_number = number;
 	else if (number != c->segment_number)
-		aq_found(c, AQ_FINDING_ALTERED, file, block->offset, "the segment was renumbered: it says that it is number %llu",
-			 (unsigned long long)number);
+		aq_found(c, AQ_FINDING_ALTERED, file, block->offset,
+			 "the segment was renumbered: it says that it is number %llu", (unsigned long long)number);
 	else if (c->known && memcmp(before, c->value, AQ_CHAIN_BYTES) != 0 &&
 		 !(c->behind_replaced && memcmp(before, c->other_value, AQ_CHAIN_BYTES) == 0))
 		aq_found(c, AQ_FINDING_ALTERED, file, block->offset, number == 1 ?
@@ -138,8 +138,9 @@ static void number_jumps(struct aq_check *c, const struct aq_block *block)
 	if (c->hurt)
 		return; /* named already, by its bytes */
 	if (here > due)
-		aq_found(c, AQ_FINDING_ALTERED, c->segment->path, block->offset, "block %llu stands where block %llu belongs: %llu %s",
-			 here, due, here - due, here - due == 1 ? "block was removed or moved" : "blocks were removed or moved");
+		aq_found(c, AQ_FINDING_ALTERED, c->segment->path, block->offset,
+			 "block %llu stands where block %llu belongs: %llu %s", here, due, here - due,
+			 here - due == 1 ? "block was removed or moved" : "blocks were removed or moved");
 	else
 		aq_found(c, AQ_FINDING_ALTERED, c->segment->path, block->offset,
 			 "block %llu stands where block %llu belongs: it was inserted or moved", here, due);
@@ -163,7 +164,8 @@ static int take_block(void *user, const struct aq_block *block)
 	if (!c->e->chained) {
 		if (memcmp(room, no_value, sizeof(no_value)) != 0 || block->kind == AQ_BLOCK_SIGNATURE)
 			aq_found(c, AQ_FINDING_ALTERED, c->segment->path, block->offset,
-				 "block %llu belongs to a chain that other blocks lack", (unsigned long long)block->number);
+				 "block %llu belongs to a chain that other blocks lack",
+				 (unsigned long long)block->number);
 		return 0;
 	}
 	c->torn = false;
@@ -184,7 +186,8 @@ static int take_block(void *user, const struct aq_block *block)
 			 (unsigned long long)block->number);
 	} else if (c->known && memcmp(value, room, sizeof(value)) != 0) {
 		aq_found(c, AQ_FINDING_ALTERED, c->segment->path, block->offset,
-			 "the chain breaks at block %llu: it, or what was before it, was altered", (unsigned long long)block->number);
+			 "the chain breaks at block %llu: it, or what was before it, was altered",
+			 (unsigned long long)block->number);
 	}
 	if (whole && block->kind == AQ_BLOCK_SIGNATURE) {
 		if (c->buf.len == AQ_STATEMENT_BYTES)
@@ -214,19 +217,21 @@ static void take_damage(void *user, uint64_t offset, uint64_t bytes, const char 
 }
 
 /*
- * A segment that was written again says what was there: the chain goes on behind that, and the manifest is about that. It
- * proves nothing, so that it must not stand where signatures prove something: then it is an exchanged one.
+ * A segment that was written again says what was there: the chain goes on behind that, and the manifest is about that.
+ * It proves nothing, so that it must not stand where signatures prove something: then it is an exchanged one.
  */
 static void take_replaced(struct aq_check *c, const struct aq_manifest_ref *ref)
 {
 	const char *file = c->segment->path;
 	c->replaced_segments++;
 	if (c->e->signatures || c->manifest.carried_count)
-		aq_found(c, AQ_FINDING_ALTERED, file, 0, "the segment was written again although the capture is signed");
+		aq_found(c, AQ_FINDING_ALTERED, file, 0,
+			 "the segment was written again although the capture is signed");
 	else if (ref && memcmp(ref->entry.chain, c->replaced_value, AQ_CHAIN_BYTES) != 0)
 		aq_found(c, AQ_FINDING_ALTERED, file, 0, "the segment replaced another one than the manifest lists");
 	else
-		aq_found(c, AQ_FINDING_NOTE, file, 0, "the segment was written again in its place: that nothing else changed "
+		aq_found(c, AQ_FINDING_NOTE, file, 0,
+			 "the segment was written again in its place: that nothing else changed "
 			 "can't be proven");
 	memcpy(c->other_value, c->value, AQ_CHAIN_BYTES);
 	memcpy(c->value, c->replaced_value, AQ_CHAIN_BYTES);
@@ -379,8 +384,8 @@ static bool says_retention(char *path)
 		return false;
 	bool ok = fstat(s.fd, &st) == 0 && S_ISREG(st.st_mode);
 	s.bytes = ok ? (uint64_t)st.st_size : 0;
-	ok = ok && aq_block_at(&s, 0, &block) && block.kind == AQ_BLOCK_SEGMENT && block.payload_bytes >= sizeof(head) &&
-	     aq_segment_read(&s, head, sizeof(head), AQ_BLOCK_HEADER_BYTES) == 0;
+	ok = ok && aq_block_at(&s, 0, &block) && block.kind == AQ_BLOCK_SEGMENT &&
+	     block.payload_bytes >= sizeof(head) && aq_segment_read(&s, head, sizeof(head), AQ_BLOCK_HEADER_BYTES) == 0;
 	close(s.fd);
 	return ok && head[12] & AQ_SEGMENTF_RETENTION;
 }
@@ -412,11 +417,14 @@ static void check_folder(struct aq_check *c, const char *folder, const struct li
 	if (last >= due)
 		aq_check_removed(c, due, last, files[count - 1].path);
 	if ((c->last_flags & AQ_STATEMENTF_SEGMENT_END) && !(c->last_flags & AQ_STATEMENTF_CAPTURE_END))
-		aq_found(c, AQ_FINDING_REMOVED, files[count - 1].path, 0,
-			 "the recording did not end with segment %llu: it was killed right then, or what followed was removed",
-			 (unsigned long long)(last >= due ? last : due - 1));
+		aq_found(
+			c, AQ_FINDING_REMOVED, files[count - 1].path, 0,
+			"the recording did not end with segment %llu: it was killed right then, or what "
+			 "followed was removed",
+			(unsigned long long)(last >= due ? last : due - 1));
 	if (c->replaced_segments && c->e->signatures)
-		aq_found(c, AQ_FINDING_ALTERED, files[0].path, 0, "%llu segments were written again although the capture is signed",
+		aq_found(c, AQ_FINDING_ALTERED, files[0].path, 0,
+			 "%llu segments were written again although the capture is signed",
 			 (unsigned long long)c->replaced_segments);
 	aq_check_keys_end(c, files[0].number, due - 1);
 }

@@ -18,7 +18,9 @@ enum {
 	SEGMENTS_OPEN = 128, /* files kept open; those of further segments are opened for each read */
 };
 
-/* What the footer says of the segment, found by the trailer at the end. False when there is none that can be trusted. */
+/*
+ * What the footer says of the segment, found by the trailer at the end. False when there is none that can be trusted.
+ */
 static bool read_summary(struct aq_capture *c, struct aq_segment *s, struct aq_buf *buf)
 {
 	uint8_t bytes[AQ_FOOTER_SUMMARY_BYTES];
@@ -46,7 +48,8 @@ static bool read_summary(struct aq_capture *c, struct aq_segment *s, struct aq_b
 }
 
 /* The entries of the footer, decompressed. */
-static int load_entries(struct aq_capture *c, const struct aq_segment *s, struct aq_buf *buf, struct aq_buf *ret_entries)
+static int load_entries(struct aq_capture *c, const struct aq_segment *s, struct aq_buf *buf,
+			struct aq_buf *ret_entries)
 {
 	struct aq_block footer;
 	char why[128];
@@ -124,10 +127,12 @@ static int skim(struct aq_capture *c, uint32_t index, struct aq_buf *buf)
 	if (!aq_block_at(s, 0, &block) || block.kind != AQ_BLOCK_SEGMENT)
 		block = (struct aq_block){ .kind = AQ_BLOCK_SEGMENT, .bare = true };
 	int r = aq_capture_take_block(c, index, &block, NULL, buf);
-	if (r == 0 && s->sealed && aq_block_at(s, AQ_BLOCK_HEADER_BYTES + ((block.payload_bytes + 7) & ~7ull), &block) &&
+	if (r == 0 && s->sealed &&
+	    aq_block_at(s, AQ_BLOCK_HEADER_BYTES + ((block.payload_bytes + 7) & ~7ull), &block) &&
 	    block.kind == AQ_BLOCK_FACTS)
 		r = aq_capture_take_block(c, index, &block, NULL, buf);
-	if (r == 0 && s->summary.ledger_offset && aq_block_at(s, s->summary.ledger_offset, &block) && block.kind == AQ_BLOCK_LEDGER)
+	if (r == 0 && s->summary.ledger_offset && aq_block_at(s, s->summary.ledger_offset, &block) &&
+	    block.kind == AQ_BLOCK_LEDGER)
 		r = aq_capture_take_block(c, index, &block, NULL, buf);
 	return r < 0 ? r : aq_capture_take_summary(c, index, &s->summary);
 }
@@ -149,7 +154,8 @@ static void scan_damage(void *user, uint64_t offset, uint64_t bytes, const char 
 	struct scan *scan = user;
 	uint64_t first, last;
 	aq_capture_hidden(scan->capture, scan->segment, &first, &last);
-	aq_capture_damage(scan->capture, &scan->capture->segments[scan->segment], offset, bytes, first, last, "%s", text);
+	aq_capture_damage(scan->capture, &scan->capture->segments[scan->segment], offset, bytes, first, last, "%s",
+			  text);
 }
 
 static int read_by_scan(struct aq_capture *c, uint32_t index, struct aq_buf *buf)
@@ -217,13 +223,13 @@ static int read_segment(struct aq_capture *c, uint32_t index, uint64_t from_ns, 
 	aq_buf_release(&buf);
 	aq_buf_release(&entries);
 	if (r == -EBADMSG)
-		aq_capture_damage(c, s, s->footer_offset, s->bytes - s->footer_offset, c->info.start_boot_ns, UINT64_MAX,
-				  "the footer is senseless");
+		aq_capture_damage(c, s, s->footer_offset, s->bytes - s->footer_offset, c->info.start_boot_ns,
+				  UINT64_MAX, "the footer is senseless");
 	else if (r == -EPROTO || r == -EXDEV)
 		info->finished = false; /* noted; what follows in this file is not read */
 	else if (r == -EPROTONOSUPPORT)
-		return aq_err_set(err, r, "'%s': written by a newer version of Aquila; this one reads format %d", s->path,
-				  AQ_FORMAT_VERSION);
+		return aq_err_set(err, r, "'%s': written by a newer version of Aquila; this one reads format %d",
+				  s->path, AQ_FORMAT_VERSION);
 	else if (r < 0)
 		return aq_err_set(err, r, "'%s': out of memory", s->path);
 	return 0;
@@ -291,7 +297,8 @@ static uint64_t whole_until(const struct aq_capture *c, size_t index)
 
 /*
  * What can be missing after a segment that was not ended. True when the recording that continued the capture has
- * accounted for it: its own gap begins where the next one saw the end. Should more be missing than it saw, that is the tail.
+ * accounted for it: its own gap begins where the next one saw the end. Should more be missing than it saw, that is the
+ * tail.
  */
 static bool is_accounted(const struct aq_capture *c, size_t count, struct aq_gap *tail)
 {
@@ -310,8 +317,12 @@ static bool is_accounted(const struct aq_capture *c, size_t count, struct aq_gap
 static int note_removed(struct aq_capture *c, size_t i, uint64_t first_ns, uint64_t last_ns, uint64_t count)
 {
 	const struct aq_segment *s = &c->segments[i];
-	struct aq_gap gap = { .first_ns = first_ns, .last_ns = last_ns > first_ns ? last_ns - 1 : first_ns, .count = AQ_GAP_COUNT_UNKNOWN,
-			      .cpu = UINT16_MAX, .cls = UINT8_MAX, .reason = AQ_GAP_RETENTION };
+	struct aq_gap gap = { .first_ns = first_ns,
+			      .last_ns = last_ns > first_ns ? last_ns - 1 : first_ns,
+			      .count = AQ_GAP_COUNT_UNKNOWN,
+			      .cpu = UINT16_MAX,
+			      .cls = UINT8_MAX,
+			      .reason = AQ_GAP_RETENTION };
 	int r = 0;
 	c->info.removed_segments += count;
 	if (i == 0)
@@ -341,7 +352,8 @@ static int find_holes(struct aq_capture *c, bool is_folder)
 				if (note_removed(c, i, first, last, s->number - expected) < 0)
 					return -ENOMEM;
 			} else {
-				aq_capture_damage(c, &c->segments[i], 0, 0, first, last, "%llu segments before this one are missing",
+				aq_capture_damage(c, &c->segments[i], 0, 0, first, last,
+						  "%llu segments before this one are missing",
 						  (unsigned long long)(s->number - expected));
 				c->info.finished = false;
 			}
@@ -350,8 +362,12 @@ static int find_holes(struct aq_capture *c, bool is_folder)
 		expected = s->number ? s->number + 1 : 0;
 		if (s->finished)
 			continue;
-		struct aq_gap tail = { .first_ns = whole_until(c, i), .last_ns = next_life(c, i), .count = AQ_GAP_COUNT_UNKNOWN,
-				       .cpu = UINT16_MAX, .cls = UINT8_MAX, .reason = AQ_GAP_RECORDER_DOWN };
+		struct aq_gap tail = { .first_ns = whole_until(c, i),
+				       .last_ns = next_life(c, i),
+				       .count = AQ_GAP_COUNT_UNKNOWN,
+				       .cpu = UINT16_MAX,
+				       .cls = UINT8_MAX,
+				       .reason = AQ_GAP_RECORDER_DOWN };
 		tail.last_ns = tail.last_ns < tail.first_ns ? tail.first_ns : tail.last_ns;
 		bool continued = i + 1 < c->segment_count && c->segments[i + 1].recording > c->segments[i].recording;
 		if (continued && is_accounted(c, written, &tail))
@@ -400,7 +416,8 @@ static int conclude(struct aq_capture *c, bool is_folder)
 }
 
 /* Asks for the window with what headers and summaries tell, which is forgotten again. */
-static int ask_window(struct aq_capture *c, const struct aq_open_options *options, uint64_t *from_ns, uint64_t *to_ns, struct aq_err *err)
+static int ask_window(struct aq_capture *c, const struct aq_open_options *options, uint64_t *from_ns, uint64_t *to_ns,
+		      struct aq_err *err)
 {
 	struct aq_block header = { .kind = AQ_BLOCK_SEGMENT };
 	struct aq_buf buf;
@@ -422,7 +439,9 @@ static int ask_window(struct aq_capture *c, const struct aq_open_options *option
 		struct aq_segment_info *info = &c->segment_infos[i];
 		c->segments[i].first_ns = c->segments[i].last_ns = 0;
 		c->segments[i].ended = c->segments[i].recording_known = false;
-		*info = (struct aq_segment_info){ .path = info->path, .bytes = info->bytes, .finished = true, .min_ns = UINT64_MAX };
+		*info = (struct aq_segment_info){
+			.path = info->path, .bytes = info->bytes, .finished = true, .min_ns = UINT64_MAX
+		};
 	}
 	for (size_t i = 0; i < c->recording_count; i++)
 		free(c->recordings[i].rows);
@@ -436,7 +455,8 @@ static int ask_window(struct aq_capture *c, const struct aq_open_options *option
 	return r;
 }
 
-static int open_segments(struct aq_capture *c, char **names, size_t count, const struct aq_open_options *options, struct aq_err *err)
+static int open_segments(struct aq_capture *c, char **names, size_t count, const struct aq_open_options *options,
+			 struct aq_err *err)
 {
 	uint64_t from_ns = 0, to_ns = UINT64_MAX;
 	int r = 0;
@@ -482,7 +502,8 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 	char **names = NULL;
 	size_t count = 0;
 	if (stat(path, &st) < 0)
-		return aq_err_set(err, -errno, "'%s': %s", path, errno == ENOENT ? "there is no such capture" : strerror(errno));
+		return aq_err_set(err, -errno, "'%s': %s", path,
+				  errno == ENOENT ? "there is no such capture" : strerror(errno));
 	struct aq_capture *c = calloc(1, sizeof(*c));
 	if (!c || !(c->path = strdup(path))) {
 		free(c);
@@ -511,7 +532,8 @@ int aq_capture_open_with(const char *path, const struct aq_open_options *options
 		r = aq_err_set(err, -ENOMEM, "out of memory");
 	if (r == 0 && !c->header_read && !c->chunk_count && !c->row_count)
 		r = aq_err_set(err, -EBADMSG, "'%s': %s", path,
-			       c->damage_count ? c->damages[0].text : "no segment has a readable header: it is no capture");
+			       c->damage_count ? c->damages[0].text
+					       : "no segment has a readable header: it is no capture");
 	if (r == 0 && c->info.locked && !(options && options->allow_locked))
 		r = say_locked(c, c->keys && aq_keys_find(c->keys, AQ_KEY_SEAL_SECRET), err);
 	c->keys = NULL;
@@ -641,5 +663,7 @@ uint64_t aq_capture_boot_ns(const struct aq_capture *c, uint64_t real_ns)
 {
 	struct aq_clock_pair pair = clocks_before(c, UINT64_MAX, real_ns);
 	uint64_t behind = pair.real_ns - real_ns;
-	return real_ns >= pair.real_ns ? pair.boot_ns + (real_ns - pair.real_ns) : pair.boot_ns > behind ? pair.boot_ns - behind : 0;
+	return real_ns >= pair.real_ns ? pair.boot_ns + (real_ns - pair.real_ns)
+	       : pair.boot_ns > behind ? pair.boot_ns - behind
+				       : 0;
 }

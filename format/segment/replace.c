@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes finished segments of a capture again, smaller, each in its place: beside it in a folder of its own, read again,
- * brought to the disk, and then exchanged with the old one by name, which is whole or not at all. At any moment the
- * capture has either, so whoever is killed leaves a whole capture and, at most, the folder, which the next one clears.
+ * Writes finished segments of a capture again, smaller, each in its place: beside it in a folder of its own, read
+ * again, brought to the disk, and then exchanged with the old one by name, which is whole or not at all. At any moment
+ * the capture has either, so whoever is killed leaves a whole capture and, at most, the folder, which the next one
+ * clears.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -53,8 +54,9 @@ static int open_work(struct place_work *p, struct aq_err *err)
 {
 	p->dir_fd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->dir_fd < 0)
-		return aq_err_set(err, -errno, "'%s': %s", p->path, errno == ENOTDIR ?
-				  "only the segments of a folder can be written again in their place" : strerror(errno));
+		return aq_err_set(err, -errno, "'%s': %s", p->path,
+				  errno == ENOTDIR ? "only the segments of a folder can be written again in their place"
+						   : strerror(errno));
 	if (mkdirat(p->dir_fd, WORK_NAME, 0700) < 0 && errno != EEXIST)
 		return aq_err_set(err, -errno, "'%s/%s' could not be made: %s", p->path, WORK_NAME, strerror(errno));
 	p->work_fd = openat(p->dir_fd, WORK_NAME, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -89,14 +91,18 @@ static int check_evidence(const char *path, struct aq_err *err)
 	struct aq_evidence e;
 	int r = aq_evidence_check(path, NULL, &e, err);
 	if (r == 0 && (e.signatures || e.last_epoch))
-		r = aq_err_set(err, -EPERM, "'%s' is signed: the signatures are about its bytes and would prove nothing about "
-			       "other ones; make a smaller capture beside it and keep both", path);
-	else if (r == 0 && e.altered)
-		r = aq_err_set(err, -EPERM, "'%s' was altered, which nobody could see any more afterwards: see aquila verify",
+		r = aq_err_set(err, -EPERM,
+			       "'%s' is signed: the signatures are about its bytes and would prove nothing about "
+			       "other ones; make a smaller capture beside it and keep both",
 			       path);
+	else if (r == 0 && e.altered)
+		r = aq_err_set(err, -EPERM,
+			       "'%s' was altered, which nobody could see any more afterwards: see aquila verify", path);
 	else if (r == 0 && !e.chained)
-		r = aq_err_set(err, -EPERM, "'%s' is without a chain, as captures of the first versions are: make another one "
-			       "of it", path);
+		r = aq_err_set(err, -EPERM,
+			       "'%s' is without a chain, as captures of the first versions are: make another one "
+			       "of it",
+			       path);
 	aq_evidence_release(&e);
 	return r;
 }
@@ -104,7 +110,8 @@ static int check_evidence(const char *path, struct aq_err *err)
 static int check_capture(const struct aq_capture *c, const char *path, struct aq_err *err)
 {
 	if (c->info.encrypted)
-		return aq_err_set(err, -EPERM, "'%s' is encrypted, and segments that are not can't stand among its own", path);
+		return aq_err_set(err, -EPERM, "'%s' is encrypted, and segments that are not can't stand among its own",
+				  path);
 	return check_evidence(path, err);
 }
 
@@ -187,7 +194,8 @@ static int make_place(struct aq_capture *c, struct aq_writer_place *place, struc
 	char text[AQ_CAPTURE_HASH_TEXT_BYTES];
 	struct aq_block header;
 	struct aq_buf hash;
-	*place = (struct aq_writer_place){ .number = c->segment_infos[0].number, .recording = c->segments[0].recording };
+	*place =
+		(struct aq_writer_place){ .number = c->segment_infos[0].number, .recording = c->segments[0].recording };
 	bool known = aq_block_at(&c->segments[0], 0, &header) && header.kind == AQ_BLOCK_SEGMENT &&
 		     aq_evidence_value_before(c->path, place->before) == 0;
 	if (!known || !place->number)
@@ -215,9 +223,11 @@ static int write_new(struct place_work *p, struct aq_rewrite *w, struct aq_err *
 	struct aq_capture *c = w->from;
 	struct aq_capture_meta meta = aq_rewrite_meta(c, c->info.derived_json);
 	struct aq_writer_place place;
-	struct aq_writer_options options = { .zstd_level = p->options->zstd_level, .keep_pointers = c->info.pointers_kept,
+	struct aq_writer_options options = { .zstd_level = p->options->zstd_level,
+					     .keep_pointers = c->info.pointers_kept,
 					     .time_resolution_ns = c->info.time_resolution_ns,
-					     .retention = c->segments[0].retention, .place = &place };
+					     .retention = c->segments[0].retention,
+					     .place = &place };
 	int r = make_place(c, &place, err);
 	memcpy(meta.capture_id, c->info.capture_id, sizeof(meta.capture_id));
 	r = r < 0 ? r : aq_capture_writer_new(p->new_path, &meta, &options, &w->writer, err);
@@ -257,7 +267,8 @@ static int compare_books(const struct aq_capture *old, const char *path, struct 
 	for (size_t i = 0; same && i < new->row_count; i++)
 		same = is_same_row(&new->rows[i], &old->rows[i]);
 	for (size_t i = 0; same && i < new->gap_count; i++)
-		same = aq_gap_order(&new->gaps[i], &old->gaps[i]) == 0 && new->gaps[i].by_event_count == old->gaps[i].by_event_count;
+		same = aq_gap_order(&new->gaps[i], &old->gaps[i]) == 0 &&
+		       new->gaps[i].by_event_count == old->gaps[i].by_event_count;
 	aq_capture_close(new);
 	return same ? 0 : aq_err_set(err, -EUCLEAN, "'%s' could not be written again: its totals would not be the same",
 				     old->path);
@@ -275,7 +286,8 @@ static int exchange(struct place_work *p, const char *name, const struct stat *w
 		return aq_err_set(err, -errno, "'%s/%s' could not be exchanged: %s", p->path, name, errno == EINVAL ?
 				  "this file system can't do that" : strerror(errno));
 	fsync(p->dir_fd); /* not every file system can */
-	return unlinkat(p->dir_fd, from, 0) < 0 ? aq_err_set(err, -errno, "'%s/%s': %s", p->path, from, strerror(errno)) : 0;
+	return unlinkat(p->dir_fd, from, 0) < 0 ? aq_err_set(err, -errno, "'%s/%s': %s", p->path, from, strerror(errno))
+						: 0;
 }
 
 static int check_room(const struct place_work *p, uint64_t bytes, struct aq_err *err)
@@ -283,8 +295,8 @@ static int check_room(const struct place_work *p, uint64_t bytes, struct aq_err 
 	struct statvfs vfs;
 	if (fstatvfs(p->dir_fd, &vfs) < 0 || (uint64_t)vfs.f_bavail * vfs.f_frsize >= bytes)
 		return 0;
-	return aq_err_set(err, -ENOSPC, "'%s': there is no room for a second segment of %llu bytes beside the old one", p->path,
-			  (unsigned long long)bytes);
+	return aq_err_set(err, -ENOSPC, "'%s': there is no room for a second segment of %llu bytes beside the old one",
+			  p->path, (unsigned long long)bytes);
 }
 
 /* 1: it is another one now; 0: it is as it was. */
@@ -297,7 +309,8 @@ static int replace_segment(struct place_work *p, const char *path, struct aq_err
 	char *made = NULL;
 	int r = aq_capture_open(path, &w.from, err);
 	if (r < 0 || fstatat(p->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
-	    strlen(name) >= FILE_NAME_BYTES || !w.from->info.finished || w.from->damage_count || !w.from->segments[0].has_summary) {
+	    strlen(name) >= FILE_NAME_BYTES || !w.from->info.finished || w.from->damage_count ||
+	    !w.from->segments[0].has_summary) {
 		aq_capture_close(w.from);
 		return r == -ENOMEM ? r : 0; /* gone meanwhile, under way, or nothing to build on */
 	}

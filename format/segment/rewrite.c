@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes a capture again: chunk by chunk in the order of the file, then gaps and totals; reads it back before it counts. */
+/* Writes a capture again: chunk by chunk in the order of the file, then gaps and totals; reads it back before it
+ * counts. */
 #include "format/segment/rewrite.h"
 
 #include <errno.h>
@@ -84,8 +85,8 @@ struct aq_capture_meta aq_rewrite_meta(const struct aq_capture *c, const char *d
 		.start_real_ns = info->start_real_ns, .clock_ticks = c->clock_ticks, .page_size = c->page_size };
 }
 
-static int open_writer(struct aq_capture *c, const char *path, const struct aq_derivation *d, struct aq_capture_writer **ret_writer,
-		       struct aq_err *err)
+static int open_writer(struct aq_capture *c, const char *path, const struct aq_derivation *d,
+		       struct aq_capture_writer **ret_writer, struct aq_err *err)
 {
 	struct aq_capture_meta meta = aq_rewrite_meta(c, d->derived_json);
 	struct aq_writer_options options = { .zstd_level = d->zstd_level, .keep_pointers = c->info.pointers_kept,
@@ -106,7 +107,8 @@ int aq_rewrite_chunk(struct aq_rewrite *w, uint32_t index, struct aq_err *err)
 	struct aq_event ev;
 	int r = aq_decode_chunk(w->from, index, ALL, &d, err);
 	if (r == -EBADMSG)
-		return w->options->whole_only ? say_damaged(w->from, err) : 0; /* among the damages now, and their gaps */
+		return w->options->whole_only ? say_damaged(w->from, err)
+					      : 0; /* among the damages now, and their gaps */
 	for (uint32_t i = 0; r == 0 && i < d->events; i++) {
 		aq_decoded_event(d, i, true, &ev);
 		if (add_to_digest(&w->digest, &w->scratch, &ev) < 0)
@@ -120,8 +122,8 @@ int aq_rewrite_chunk(struct aq_rewrite *w, uint32_t index, struct aq_err *err)
 }
 
 /* Pairs of clocks from *next on up to a time, those only that say something new. */
-int aq_rewrite_clocks(const struct aq_capture *c, struct aq_capture_writer *writer, size_t *next, int64_t *offset, uint64_t until_ns,
-		       struct aq_err *err)
+int aq_rewrite_clocks(const struct aq_capture *c, struct aq_capture_writer *writer, size_t *next, int64_t *offset,
+		      uint64_t until_ns, struct aq_err *err)
 {
 	int r = 0;
 	for (; r == 0 && *next < c->clock_count && c->clocks[*next].boot_ns <= until_ns; (*next)++) {
@@ -147,7 +149,9 @@ static uint64_t *stored_of(const struct aq_rewrite *w, const struct aq_ledger_ro
 	return row->cpu < CPUS && row->cls < AQ_CLASS_COUNT ? &w->stored[row->cpu][row->cls] : NULL;
 }
 
-/* A row for each of the old capture and for all else that was read; stored is what was read so far, the rest as it was. */
+/*
+ * A row for each of the old capture and for all else that was read; stored is what was read so far, the rest as it was.
+ */
 static struct aq_ledger_row *make_rows(const struct aq_rewrite *w, size_t *ret_count)
 {
 	const struct aq_capture *c = w->from;
@@ -206,7 +210,8 @@ static int copy_books(struct aq_rewrite *w, struct aq_rewrite_result *result, st
 	result->missing = settle_rows(w, rows, row_count);
 	uint64_t end_ns = w->from->info.end_ns;
 	if (r == 0)
-		r = aq_capture_writer_set_ledger(w->writer, rows, row_count, end_ns, aq_capture_real_ns(w->from, end_ns), err);
+		r = aq_capture_writer_set_ledger(w->writer, rows, row_count, end_ns,
+						 aq_capture_real_ns(w->from, end_ns), err);
 	free(rows);
 	return r;
 }
@@ -220,7 +225,9 @@ static int next_segment(struct aq_rewrite *w, uint64_t time_ns, struct aq_err *e
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++) {
 		uint64_t read = *stored_of(w, &rows[i]);
-		rows[i] = (struct aq_ledger_row){ .cpu = rows[i].cpu, .cls = rows[i].cls, .produced = read, .stored = read };
+		rows[i] = (struct aq_ledger_row){
+			.cpu = rows[i].cpu, .cls = rows[i].cls, .produced = read, .stored = read
+		};
 	}
 	int r = aq_capture_writer_set_ledger(w->writer, rows, count, 0, 0, err);
 	r = r < 0 ? r : aq_capture_writer_rotate(w->writer, time_ns, err);
@@ -239,7 +246,8 @@ static int copy_all(void *user, struct aq_capture_writer *writer, struct aq_err 
 		if (w->options->stop && *w->options->stop)
 			return aq_err_set(err, -ECANCELED, "stopped; nothing was written");
 		if (c->chunks[i].segment != segment) {
-			r = aq_rewrite_clocks(c, writer, &w->clock, &w->clock_offset, c->segments[segment].last_ns, err);
+			r = aq_rewrite_clocks(c, writer, &w->clock, &w->clock_offset, c->segments[segment].last_ns,
+					      err);
 			r = r < 0 || !w->digest.events ? r : next_segment(w, c->chunks[i].min_ns, err);
 			segment = c->chunks[i].segment;
 		}
@@ -259,7 +267,9 @@ int aq_rewrite_read_again(void *user, const char *path, struct aq_err *err)
 	int r = aq_capture_open(path, &c, err);
 	if (r < 0)
 		return r;
-	*w->result = (struct aq_rewrite_result){ .events = w->digest.events, .segments = c->segment_count, .bytes = c->info.bytes,
+	*w->result = (struct aq_rewrite_result){ .events = w->digest.events,
+						 .segments = c->segment_count,
+						 .bytes = c->info.bytes,
 						 .missing = w->result->missing };
 	for (uint32_t i = 0; r == 0 && i < c->chunk_count; i++) {
 		struct aq_decoded *d = NULL;
@@ -273,7 +283,8 @@ int aq_rewrite_read_again(void *user, const char *path, struct aq_err *err)
 		aq_decoded_free(d);
 	}
 	if (r == 0 && (memcmp(&digest, &w->digest, sizeof(digest)) != 0 || !c->info.finished))
-		r = aq_err_set(err, -EUCLEAN, "what was written is not what was read: memory or disk of this machine are broken");
+		r = aq_err_set(err, -EUCLEAN,
+			       "what was written is not what was read: memory or disk of this machine are broken");
 	aq_capture_close(c);
 	return r;
 }
@@ -303,7 +314,8 @@ static int check_source(struct aq_capture *c, const struct aq_rewrite_options *o
 	return 0;
 }
 
-int aq_capture_derive(struct aq_capture *c, const char *to, const struct aq_derivation *d, void *user, struct aq_err *err)
+int aq_capture_derive(struct aq_capture *c, const char *to, const struct aq_derivation *d, void *user,
+		      struct aq_err *err)
 {
 	struct aq_capture_writer *writer = NULL;
 	uint8_t random[8];
@@ -338,13 +350,17 @@ int aq_capture_rewrite(struct aq_capture *c, const char *to, const struct aq_rew
 	struct aq_rewrite w = { .from = c, .options = options, .result = ret_result,
 			     .clock_offset = (int64_t)(c->info.start_real_ns - c->info.start_boot_ns) };
 	char hash[AQ_CAPTURE_HASH_TEXT_BYTES], id[33], derived[512];
-	struct aq_derivation d = { .derived_json = derived, .zstd_level = options->zstd_level, .write = copy_all, .check = aq_rewrite_read_again };
+	struct aq_derivation d = { .derived_json = derived,
+				   .zstd_level = options->zstd_level,
+				   .write = copy_all,
+				   .check = aq_rewrite_read_again };
 	int r = check_source(c, options, err);
 	r = r < 0 ? r : aq_capture_hash(c, hash, err);
 	if (r < 0)
 		return r;
 	sodium_bin2hex(id, sizeof(id), c->info.capture_id, sizeof(c->info.capture_id));
-	snprintf(derived, sizeof(derived), "{\"how\":\"%s\",\"capture_id\":\"%s\",\"blake2b_256\":\"%s\",\"segments\":%u}", options->how, id,
+	snprintf(derived, sizeof(derived),
+		 "{\"how\":\"%s\",\"capture_id\":\"%s\",\"blake2b_256\":\"%s\",\"segments\":%u}", options->how, id,
 		 hash, c->info.segment_count);
 	*ret_result = (struct aq_rewrite_result){ 0 };
 	aq_buf_init(&w.scratch, AQ_CHUNK_RAW_MAX);
