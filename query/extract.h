@@ -15,7 +15,7 @@ struct aq_extract_options {
 	const char *filter;            /* NULL: all events of the window */
 	uint64_t from_ns, to_ns;       /* boot clock, inclusive; to_ns 0: no end */
 	const char *derived_json;      /* as in rewrite.h */
-	int zstd_level;                /* 0: 1 */
+	int zstd_level;                /* 0: 3 */
 	const volatile sig_atomic_t *stop; /* looked at now and then: when it is set, -ECANCELED; NULL: never */
 	void (*progress)(void *user, uint64_t events, uint64_t of_events); /* NULL: none */
 	void *user;

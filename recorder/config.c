@@ -53,7 +53,7 @@ static const char help_text[] =
 	"      --pin-window B,A  what SIGUSR1 pins: so much before and after it (default: 10m,5m)\n"
 	"      --flush-interval T  write an open chunk out when it is older: what a crash can cost (default: 1s;\n"
 	"                        0: only full chunks, which is smallest)\n"
-	"      --zstd-level N    1 to 19 (default: 1)\n"
+	"      --zstd-level N    1 to 19 (default: 3)\n"
 	"      --time-resolution NS  round times down to a power of two of nanoseconds (default: 1); 64 saves a third\n"
 	"      --durations       record how long each system call took: 1.3 bytes more for each\n"
 	"      --env             record the environment of each new program; it often holds secrets\n"
@@ -572,7 +572,7 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 		.pin_after_ns = 300ull * 1000000000,
 		.flush_ns = 1000000000,
 		.sign_ns = DEFAULT_SIGN_NS,
-		.zstd_level = 1,
+		.zstd_level = 3,
 		.time_resolution_ns = 1,
 		.string_bytes = AQ_WIRE_STRING_MAX,
 		.argv_bytes = AQ_WIRE_ARGV_MAX,

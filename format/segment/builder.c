@@ -233,15 +233,16 @@ struct payload {
 	bool failed;
 };
 
-static void put_frame(struct payload *p, const uint8_t *data, size_t n, bool compress)
+/* level 0: as it is. */
+static void put_frame(struct payload *p, const uint8_t *data, size_t n, int level)
 {
 	struct aq_buf *out = &p->b->frames;
 	size_t start = out->len, stored = n;
 	uint32_t method = AQ_FRAME_RAW;
-	if (compress) {
+	if (level) {
 		size_t bound = ZSTD_compressBound(n);
 		uint8_t *to = aq_buf_reserve(out, bound);
-		stored = to ? ZSTD_compressCCtx(p->b->zstd, to, bound, data, n, p->level) : 0;
+		stored = to ? ZSTD_compressCCtx(p->b->zstd, to, bound, data, n, level) : 0;
 		if (!to || ZSTD_isError(stored)) {
 			p->failed = true;
 			return;
@@ -263,6 +264,12 @@ static void put_frame(struct payload *p, const uint8_t *data, size_t n, bool com
 	p->failed = p->failed || out->failed || p->frame_table.failed;
 }
 
+/* Sizes of times hardly repeat: what looks for repetition longer finds none, up to the levels that try everything. */
+static int size_level(int level)
+{
+	return level < 9 ? 1 : level;
+}
+
 /* The bytes in b->column are one stream. Big ones become a frame now; frame 0 stands for the small one. */
 static void put_stream(struct payload *p, enum aq_stream stream, enum aq_encoding encoding, uint16_t type, uint8_t sub,
 		       uint32_t values, bool compress)
@@ -282,7 +289,7 @@ static void put_stream(struct payload *p, enum aq_stream stream, enum aq_encodin
 	aq_buf_put_varint(dir, c->len);
 	aq_buf_put_varint(dir, values);
 	if (own)
-		put_frame(p, c->data, c->len, compress);
+		put_frame(p, c->data, c->len, !compress ? 0 : stream == AQ_STREAM_TIME_SIZE ? size_level(p->level) : p->level);
 	else
 		aq_buf_put(&p->b->small, c->data, c->len);
 	p->streams++;
@@ -304,7 +311,7 @@ static void payload_begin(struct payload *p, struct aq_chunk_builder *b, int lev
 static int payload_end(struct payload *p, struct aq_buf *out)
 {
 	struct aq_buf *raw = &p->b->column;
-	put_frame(p, p->b->small.data, p->b->small.len, true);
+	put_frame(p, p->b->small.data, p->b->small.len, p->level);
 	aq_buf_reset(raw);
 	aq_buf_put_varint(raw, p->streams);
 	aq_buf_put_varint(raw, p->frames);

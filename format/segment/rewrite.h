@@ -16,7 +16,7 @@
 
 struct aq_rewrite_options {
 	const char *how;               /* said in the new capture's header: "recompress", "salvage" */
-	int zstd_level;                /* 0: 1 */
+	int zstd_level;                /* 0: 3 */
 	bool whole_only;               /* refuse an old capture that is damaged or unfinished */
 	const volatile sig_atomic_t *stop; /* looked at now and then: when it is set, -ECANCELED; NULL: never */
 	void (*progress)(void *user, uint64_t events, uint64_t of_events); /* NULL: none */

@@ -180,7 +180,7 @@ int aq_capture_writer_new(const char *path, const struct aq_capture_meta *meta, 
 	if (!w->options.chunk_string_bytes)
 		w->options.chunk_string_bytes = DEFAULT_STRING_BYTES;
 	if (!w->options.zstd_level)
-		w->options.zstd_level = 1;
+		w->options.zstd_level = 3;
 	if (!w->options.sign_interval_ns)
 		w->options.sign_interval_ns = DEFAULT_SIGN_INTERVAL_NS;
 	uint32_t resolution = w->options.time_resolution_ns;

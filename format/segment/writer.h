@@ -56,7 +56,7 @@ struct aq_lost_event {
 struct aq_writer_options {
 	uint32_t chunk_events;         /* 0: 65536 */
 	uint32_t chunk_string_bytes;   /* a chunk is closed when its new strings exceed this; 0: 4 MiB */
-	int zstd_level;                /* 0: 1 */
+	int zstd_level;                /* 0: 3 */
 	uint64_t segment_bytes;        /* a new segment starts beyond this; 0: never */
 	uint64_t segment_age_ns;       /* or beyond this age; 0: never */
 	bool keep_pointers;            /* AQ_TYPE_PTR arguments are kept; default policy drops them (0 on reading) */

@@ -309,7 +309,7 @@ static int parse(int argc, char **argv, struct options *o)
 					       { "resolution", 1, 0, 't' }, { "chunk", 1, 0, 'c' }, { "only", 1, 0, 'o' }, { "grow", 1, 0, 'g' },
 					       { "without-durations", 0, 0, 'd' }, { 0 } };
 	int option;
-	*o = (struct options){ .events = UINT64_MAX, .rounds = 3, .level = 1, .resolution = 1 };
+	*o = (struct options){ .events = UINT64_MAX, .rounds = 3, .level = 3, .resolution = 1 };
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
 		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
 		switch (option) {
