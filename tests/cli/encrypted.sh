@@ -114,4 +114,8 @@ err_has "AQUILA_KEY_FILE"
 run 2 query "$dark" --key
 run 2 fields --key two.key
 err_has "there is no option --key"
+# no segment that is not encrypted comes among those that are
+run 1 recompress --in-place "$dark"
+err_has "is encrypted"
+[ ! -e "$dark/.recompress" ] || fail "something is left over"
 finish
