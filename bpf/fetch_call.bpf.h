@@ -38,6 +38,29 @@ static __always_inline u64 message_name(u64 message, bool compat, u32 *ret_len)
 	return user_word(message, compat);
 }
 
+/* Do the bytes begin as an answer to one question does? */
+static __always_inline bool begins_as_answer(u64 user)
+{
+	u8 head[6] = {};
+
+	return bpf_probe_read_user(head, sizeof(head), (const void *)user) == 0 && (head[2] & 0xf8) == 0x80 && head[4] == 0 &&
+	       head[5] == 1;
+}
+
+/*
+ * The cheapest test that most reads do not pass: is it a socket, where a few loads tell, else the first bytes, because
+ * without typed pointers the way to a descriptor's file costs several times as much.
+ */
+static __always_inline bool may_be_answer(struct aq_wire_fixed *slot)
+{
+	struct file *file;
+
+	if (!cfg_typed_pointers)
+		return begins_as_answer(slot->args[1]);
+	file = current_file((u32)slot->args[0]);
+	return file && (AQ_TYPED(file, struct file)->f_inode->i_mode & MODE_FORMAT) == MODE_SOCKET;
+}
+
 /* Has the call that just ended (args[0]: its descriptor) read an answer of a DNS server from a datagram socket? */
 static __noinline u32 is_dns_answer(struct aq_wire_fixed *slot, struct aq_wire_call *call, u32 compat)
 {
@@ -78,7 +101,8 @@ static __noinline u32 put_data(struct attrs *a, struct aq_wire_call *call, u32 i
 		if (bytes > length)
 			bytes = length;
 	}
-	if ((when & AQ_WIRE_WHEN_DNS) && bytes >= AQ_WIRE_DNS_MIN && is_dns_answer(slot, call, compat)) {
+	if ((when & AQ_WIRE_WHEN_DNS) && bytes >= AQ_WIRE_DNS_MIN && begins_as_answer(user) &&
+	    is_dns_answer(slot, call, compat)) {
 		limit = AQ_WIRE_DNS_MAX;
 		flags = AQ_WIRE_ATF_DNS;
 	}

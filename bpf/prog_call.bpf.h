@@ -133,7 +133,8 @@ AQ_PROGRAM("tp_btf/sys_exit", aq_sys_exit)
 	if (!event)
 		e.slot->args[5] = nr;
 	/* most reads have no such result: they are through without a look at the descriptor */
-	if (want && call && (call->flags & AQ_WIRE_CALL_DNS_ONLY) && (u64)ret - AQ_WIRE_DNS_MIN > AQ_WIRE_DNS_MAX - AQ_WIRE_DNS_MIN)
+	if (want && call && (call->flags & AQ_WIRE_CALL_DNS_ONLY) &&
+	    ((u64)ret - AQ_WIRE_DNS_MIN >= AQ_WIRE_DNS_MAX - AQ_WIRE_DNS_MIN || !may_be_answer(e.slot)))
 		want = 0;
 	if (want && call)
 		fetch_attrs(e.ring, e.slot, call, e.index, compat);
