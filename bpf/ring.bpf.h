@@ -35,7 +35,7 @@ static __always_inline void publish(aq_u64 *head, u64 value)
 }
 
 /* Another event of this ring is under way below us. */
-static __always_inline void turn_away(struct aq_wire_cpu *cpu, struct aq_wire_ring *ring, u32 event)
+static __always_inline void turn_away(struct aq_wire_cpu *cpu, struct aq_wire_ring *ring, u64 event)
 {
 	__sync_fetch_and_add(&cpu->seen[event], 1);
 	__sync_fetch_and_add(&cpu->lost[event], 1);
@@ -45,7 +45,7 @@ static __always_inline void turn_away(struct aq_wire_cpu *cpu, struct aq_wire_ri
 	ring->lost_last_ns = bpf_ktime_get_boot_ns();
 }
 
-static __always_inline void lose(struct aq_wire_cpu *cpu, struct aq_wire_ring *ring, u32 event, u64 now)
+static __always_inline void lose(struct aq_wire_cpu *cpu, struct aq_wire_ring *ring, u64 event, u64 now)
 {
 	cpu->lost[event]++;
 	ring->lost++;
@@ -85,23 +85,26 @@ static __always_inline bool enter(struct entry *e, u32 event, u32 cls, u32 flags
 	if (!c)
 		return false;
 	cls &= AQ_WIRE_CLASSES - 1; /* proves the bound of ring[]: there are four classes */
-	if (event >= AQ_WIRE_EVENTS)
-		event = 0; /* proves the bound of seen[] */
+	/* 64 bits wide and its origin hidden: kernels before 5.16 forget the bound of a number of 32 bits that is spilled */
+	u64 at = event;
+	asm volatile("" : "+r"(at));
+	if (at >= AQ_WIRE_EVENTS)
+		at = 0; /* proves the bound of seen[] */
 	struct aq_wire_ring *ring = &c->ring[cls];
 	if (ring->busy) {
-		turn_away(c, ring, event);
+		turn_away(c, ring, at);
 		return false;
 	}
 	*(volatile aq_u64 *)&ring->busy = 1;
 	AQ_BARRIER();
 	u64 seq = ring->produced;
 	ring->produced = seq + 1;
-	c->seen[event]++;
+	c->seen[at]++;
 	if (skip) {
 		if (skip == SKIP_BUDGET) /* first: it is never seen to lag behind what it is a part of */
-			*(volatile aq_u64 *)&c->budget[event] += 1;
+			*(volatile aq_u64 *)&c->budget[at] += 1;
 		ring->policy++;
-		c->policy[event]++;
+		c->policy[at]++;
 		release(ring);
 		return false;
 	}
@@ -127,7 +130,7 @@ static __always_inline bool enter(struct entry *e, u32 event, u32 cls, u32 flags
 			return true;
 		}
 	}
-	lose(c, ring, event, now);
+	lose(c, ring, at, now);
 	release(ring);
 	return false;
 }
