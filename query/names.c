@@ -300,7 +300,12 @@ static struct aq_fact_text from_container(struct aq_names *n, const struct who *
 {
 	struct aq_fact_text t = aq_facts_text(n->facts, w->container, member, time_ns, false);
 
-	return t.s || !w->lists ? t : aq_doc_cell(w->lists, AQ_FL_CONTAINERS, w->lists_row, column);
+	if (!t.s && w->lists)
+		t = aq_doc_cell(w->lists, AQ_FL_CONTAINERS, w->lists_row, column);
+	/* what its pod calls it is a name, too */
+	if (!t.s && member == AQ_FM_NAME)
+		t = aq_facts_text(n->facts, w->container, AQ_FM_CONTAINER, time_ns, false);
+	return t;
 }
 
 /* registry:5000/path/name:tag@digest */

@@ -25,7 +25,8 @@ struct aq_command {
 };
 
 extern const struct aq_command aq_cmd_record, aq_cmd_info, aq_cmd_verify, aq_cmd_losses, aq_cmd_index, aq_cmd_query,
-	aq_cmd_tree, aq_cmd_replay, aq_cmd_fields, aq_cmd_keygen, aq_cmd_pin, aq_cmd_extract, aq_cmd_recompress, aq_cmd_salvage;
+	aq_cmd_tree, aq_cmd_replay, aq_cmd_fields, aq_cmd_keygen, aq_cmd_pin, aq_cmd_extract, aq_cmd_enrich,
+	aq_cmd_recompress, aq_cmd_salvage;
 
 /* "aquila: " and the sentence on stderr; gives AQ_EXIT_ERROR. */
 int aq_fail(const struct aq_err *err);

@@ -288,6 +288,11 @@ static void put_text(struct aq_out *out, const struct aq_capture *c, const struc
 			 info->recording_count);
 		line(out, "", text);
 	}
+	if (info->added_segments > 0) {
+		snprintf(text, sizeof(text), "%" PRIu32 " segment%s of facts added after the recording", info->added_segments,
+			 info->added_segments == 1 ? "" : "s");
+		line(out, "enriched", text);
+	}
 	snprintf(text, sizeof(text), "%s", info->recorder_version);
 	line(out, "recorder", text);
 	if (info->command[0] != '\0')
@@ -394,9 +399,9 @@ static void put_json(struct aq_out *out, const struct aq_capture *c, const struc
 		      info->finished ? "true" : "false");
 	aq_out_printf(out,
 		      ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bytes_per_event\":%.3f,\"chunks\":%" PRIu32
-		      ",\"segments\":%" PRIu32 ",\"recordings\":%" PRIu32 ",\"time_resolution_ns\":%" PRIu32 ",\"pointers_kept\":%s",
+		      ",\"segments\":%" PRIu32 ",\"recordings\":%" PRIu32 ",\"added_segments\":%" PRIu32 ",\"time_resolution_ns\":%" PRIu32 ",\"pointers_kept\":%s",
 		      info->events, info->bytes, info->events > 0 ? (double)info->bytes / (double)info->events : 0.0,
-		      info->chunk_count, info->segment_count, info->recording_count, info->time_resolution_ns,
+		      info->chunk_count, info->segment_count, info->recording_count, info->added_segments, info->time_resolution_ns,
 		      info->pointers_kept ? "true" : "false");
 	/* text of the file, so text here: nothing that a file says may break this object */
 	member(out, "features_json", info->features_json);

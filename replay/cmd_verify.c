@@ -210,6 +210,9 @@ static void put_evidence(struct aq_out *out, const struct report *r)
 	if (e->tail_blocks > 0)
 		aq_out_printf(out, "tail    unsigned: %" PRIu64 " blocks, %" PRIu64 " bytes, %.3f s\n", e->tail_blocks, e->tail_bytes,
 			      r->tail_seconds);
+	if (e->added_segments > 0)
+		aq_out_printf(out, "added   %" PRIu64 " segment%s of facts after the signed end, unsigned: names only, no events\n",
+			      e->added_segments, e->added_segments == 1 ? "" : "s");
 }
 
 /* Named among the damages already; where somebody signed, it is told again with what it does to the proof. */
@@ -302,6 +305,7 @@ static void json_evidence(struct aq_out *out, const struct report *r)
 		json_time(out, "signed_until", e->signed_real_ns);
 		aq_out_printf(out, ",\"tail\":{\"blocks\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"seconds\":%.3f}", e->tail_blocks,
 			      e->tail_bytes, r->tail_seconds);
+		aq_out_printf(out, ",\"added_segments\":%" PRIu64, e->added_segments);
 	}
 	aq_out_puts(out, ",\"findings\":[");
 	for (size_t i = 0; i < e->finding_count; i++) {

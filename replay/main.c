@@ -13,7 +13,7 @@
 static const struct aq_command *const commands[] = {
 	&aq_cmd_record, &aq_cmd_info, &aq_cmd_verify, &aq_cmd_losses, &aq_cmd_index,
 	&aq_cmd_query,	&aq_cmd_tree, &aq_cmd_replay, &aq_cmd_fields, &aq_cmd_keygen,
-	&aq_cmd_pin,	&aq_cmd_extract, &aq_cmd_recompress, &aq_cmd_salvage,
+	&aq_cmd_pin,	&aq_cmd_extract, &aq_cmd_enrich, &aq_cmd_recompress, &aq_cmd_salvage,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
@@ -24,7 +24,7 @@ static void overview(FILE *out)
 		const char *names;
 	} groups[] = {
 		{ "Record", " record pin " },
-		{ "Look at a capture as a whole", " info verify losses index " },
+		{ "Look at a capture as a whole", " info verify losses index enrich " },
 		{ "Ask it", " query tree fields " },
 		{ "Send it on", " replay " },
 		{ "Protect it", " keygen " },

@@ -146,6 +146,8 @@ int aq_capture_continue(const char *path, const struct aq_capture_meta *meta, co
 		r = check_alike(c, meta, options, err);
 	else
 		r = check_same(c, meta, options, err);
+	if (r == 0 && options->addition && !c->info.finished)
+		r = aq_err_set(err, -EBADMSG, "'%s' is not finished: nothing can be added to it; salvage it first", path);
 	if (r == 0) {
 		memcpy(had.capture_id, c->info.capture_id, sizeof(had.capture_id));
 		had.recording = c->last_recording + 1;

@@ -37,6 +37,7 @@ struct aq_segment {
 	bool recording_known;       /* by its header or a ledger; else it is that of the segment before */
 	bool ended;                 /* its last ledger was read: no event follows */
 	bool footer_seen;
+	bool added;                 /* says that it holds facts only, added after the recording */
 	bool retention;             /* says that older ones may have been removed on purpose */
 	bool has_base;              /* its first ledger says what those before it held */
 	uint64_t base_removed[AQ_CLASS_COUNT]; /* of that, what is not there */

@@ -143,8 +143,19 @@ static void alive(struct aq_capture *c, uint32_t segment, uint64_t first_ns, uin
 	c->last_ns = last_ns > c->last_ns ? last_ns : c->last_ns;
 }
 
+/* What was added to a recording can only name what is in it. */
+static bool has_facts_only(const struct aq_zone *z)
+{
+	for (uint32_t i = 0; i < z->type_count; i++)
+		if ((z->types[2 * i] | (unsigned)z->types[2 * i + 1] << 8) != AQ_EV_fact)
+			return false;
+	return true;
+}
+
 static int add_chunk(struct aq_capture *c, uint32_t segment, const struct aq_block *block, const struct aq_zone *z)
 {
+	if (c->segments[segment].added && !has_facts_only(z))
+		return -EBADMSG;
 	size_t count = c->chunk_count, capacity = c->chunk_capacity;
 	struct aq_chunk_info *info = push((void **)&c->chunks, &c->chunk_count, &c->chunk_capacity, sizeof(*info), CHUNKS_MAX);
 	struct aq_chunk_ref *ref = info ? push((void **)&c->refs, &count, &capacity, sizeof(*ref), CHUNKS_MAX) : NULL;
@@ -416,6 +427,10 @@ static int read_segment_header(struct aq_capture *c, uint32_t index, struct aq_b
 	}
 	c->segment_infos[index].number = number;
 	c->segments[index].retention = flags & AQ_SEGMENTF_RETENTION;
+	if (flags & AQ_SEGMENTF_ADDED && !c->segments[index].added) {
+		c->segments[index].added = true;
+		c->info.added_segments++;
+	}
 	bool first = !c->header_read;
 	if (!first && memcmp(id, c->info.capture_id, 16) != 0) {
 		snprintf(why, 128, "the segment belongs to another capture");

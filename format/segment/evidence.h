@@ -60,7 +60,8 @@ struct aq_evidence {
 	uint8_t next_key[AQ_PUBLIC_KEY_BYTES];   /* of the epoch after the last */
 	uint64_t signed_real_ns, signed_boot_ns; /* the last signature: what came before is proven; 0: none */
 	bool ended;                        /* that signature says that the recording ended */
-	uint64_t tail_blocks, tail_bytes;  /* after it */
+	uint64_t tail_blocks, tail_bytes;  /* after it, without what follows */
+	uint64_t added_segments, added_blocks; /* facts added after the signed end, not signed: they can name, and nothing else */
 };
 
 struct aq_keys; /* key.h */

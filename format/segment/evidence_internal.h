@@ -53,6 +53,7 @@ struct aq_check {
 	uint8_t replaced_value[AQ_CHAIN_BYTES];
 	uint8_t other_value[AQ_CHAIN_BYTES]; /* after the new one: a recording that continued it follows that */
 	uint64_t replaced_segments;
+	bool added;                    /* the segment says that it holds added facts only, and it stands behind a signed end */
 	bool retention;                /* the segment behind a hole says that older ones are removed on purpose */
 
 	bool linked;                   /* there was a signature; next_* is what it vouches for */

@@ -201,7 +201,7 @@ static void signed_up_to(struct aq_check *c, const struct aq_statement *st)
 	e->signed_real_ns = st->real_ns;
 	e->signed_boot_ns = st->boot_ns;
 	e->ended = st->flags & AQ_STATEMENTF_CAPTURE_END;
-	e->tail_blocks = e->tail_bytes = 0;
+	e->tail_blocks = e->tail_bytes = e->added_segments = e->added_blocks = 0;
 	c->last_flags = st->flags;
 }
 

@@ -101,6 +101,7 @@ static void take_header(struct aq_check *c, const struct aq_block *block)
 	uint8_t id[16], before[AQ_CHAIN_BYTES];
 	uint64_t number;
 	bool has_chain;
+	c->added = false;
 	bool read = block->kind == AQ_BLOCK_SEGMENT &&
 		    read_header(&c->buf, id, &number, before, &has_chain, c->replaced_value, &c->replaced);
 	if (!read || !has_chain) {
@@ -117,6 +118,9 @@ static void take_header(struct aq_check *c, const struct aq_block *block)
 		aq_found(c, AQ_FINDING_ALTERED, file, block->offset, "the segment belongs to another capture");
 		return;
 	}
+	/* behind a signed end only: whatever else is there has to be signed */
+	c->added = c->buf.data[12] & AQ_SEGMENTF_ADDED && c->e->signatures && c->e->ended;
+	c->e->added_segments += c->added;
 	if (!c->is_folder)
 		c->segment_number = number;
 	else if (number != c->segment_number)
@@ -195,6 +199,8 @@ static int take_block(void *user, const struct aq_block *block)
 		else
 			aq_found(c, AQ_FINDING_ALTERED, c->segment->path, block->offset, "block %llu is no signature",
 				 (unsigned long long)block->number);
+	} else if (c->added) {
+		c->e->added_blocks++;
 	} else {
 		c->e->tail_blocks++;
 		c->e->tail_bytes += AQ_BLOCK_HEADER_BYTES + block->payload_bytes;

@@ -74,6 +74,7 @@ enum aq_incompatible {
 enum {
 	AQ_SEGMENTF_POINTERS = 1 << 0,
 	AQ_SEGMENTF_RETENTION = 1 << 1, /* the recorder removes old segments: that they are gone is no damage */
+	AQ_SEGMENTF_ADDED = 1 << 2,     /* facts that somebody added later, and nothing else */
 };
 enum {
 	AQ_LEDGERF_FINAL = 1 << 0,

@@ -398,6 +398,8 @@ static void sum_up(struct aq_capture *c)
 	if (!c->header_read)
 		info->start_boot_ns = info->min_ns != UINT64_MAX ? info->min_ns : 0;
 	info->recording_count = (uint32_t)(c->recording_count ? c->recording_count : 1);
+	/* each added segment has a number of its own, and is none */
+	info->recording_count -= info->added_segments < info->recording_count ? info->added_segments : info->recording_count - 1;
 	info->end_ns = c->last_ns > info->start_boot_ns ? c->last_ns : info->start_boot_ns;
 	if (c->clock_count)
 		qsort(c->clocks, c->clock_count, sizeof(*c->clocks), clock_order);

@@ -38,6 +38,7 @@ struct aq_capture_info {
 	uint64_t events, bytes;
 	uint32_t time_resolution_ns;
 	bool finished;                  /* none is missing, and each was ended, or the recorder that continued accounts for it */
+	uint32_t added_segments;        /* with facts that were added after the recording */
 	uint32_t recording_count;       /* 1, and one more each time that a recorder continued the capture */
 	bool retention;                 /* old segments are removed on purpose */
 	uint64_t removed_segments;      /* so many were */

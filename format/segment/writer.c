@@ -96,6 +96,8 @@ static int continue_capture(struct aq_capture_writer *w, struct aq_err *err)
 	memcpy(w->chain, had.chain, sizeof(w->chain));
 	w->segment_number = had.segment_number;
 	w->recording = w->stats->recording = had.recording;
+	if (w->options.addition)
+		return 0;
 	uint64_t now = w->meta.start_boot_ns;
 	struct aq_gap down = { .first_ns = had.whole_ns < now ? had.whole_ns : now, .last_ns = now, .cpu = UINT16_MAX,
 			       .count = AQ_GAP_COUNT_UNKNOWN, .cls = UINT8_MAX, .reason = AQ_GAP_RECORDER_DOWN };
@@ -208,6 +210,8 @@ int aq_capture_writer_add(struct aq_capture_writer *w, const struct aq_event *ev
 {
 	if (w->failure.code)
 		return aq_writer_fail(w, err);
+	if (w->options.addition && ev->id != AQ_EV_fact)
+		return aq_err_set(err, -EINVAL, "'%s': only facts can be added to a recording", w->path);
 	if (!w->segment_start_ns)
 		w->segment_start_ns = ev->time_ns;
 	bool big = w->options.segment_bytes && w->segment_bytes >= w->options.segment_bytes;

@@ -67,6 +67,7 @@ struct aq_writer_options {
 	bool unchecked;                /* for tests/bench only: no checksums of payloads, no chain: not readable */
 	enum aq_sync sync;
 	bool append;                   /* the folder may be there: its recording is continued */
+	bool addition;                 /* with append, to a finished capture: facts only, which leave no gap before them */
 	bool retention;                /* the owner removes old segments: headers say so, and it is no damage */
 	/* Asked for each event while a new segment is due, by its size or by its age; false puts it off. The owner may
 	 * hand in the present totals here. NULL: always. */

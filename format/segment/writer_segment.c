@@ -89,7 +89,7 @@ static int write_segment_header(struct aq_capture_writer *w, struct aq_err *err)
 {
 	const struct aq_capture_meta *m = &w->meta;
 	struct aq_buf *b = &w->payload;
-	uint32_t open_flags = w->options.retention ? AQ_SEGMENTF_RETENTION : 0;
+	uint32_t open_flags = (w->options.retention ? AQ_SEGMENTF_RETENTION : 0u) | (w->options.addition ? AQ_SEGMENTF_ADDED : 0u);
 	uint32_t flags = open_flags | (w->options.keep_pointers ? AQ_SEGMENTF_POINTERS : 0);
 	aq_writer_begin_block(b);
 	aq_buf_put_u32(b, AQ_FORMAT_VERSION);

@@ -21,11 +21,11 @@ _aquila() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-} options=""
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields keygen pin extract recompress salvage help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "record info verify losses index query tree replay fields keygen pin extract enrich recompress salvage help --version" -- "$cur")
 		return
 	fi
 	case $command in
-	help) options="record info verify losses index query tree replay fields keygen pin extract recompress salvage" ;;
+	help) options="record info verify losses index query tree replay fields keygen pin extract enrich recompress salvage" ;;
 	record)
 		options="--output --duration --syscalls --exclude --uid --cgroup --container --namespace --path-prefix --cgroup-budget --no-snapshot --snapshot --append --sync --segment-size --segment-age --retain-size \
 --retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --durations --env --data \
@@ -41,6 +41,7 @@ _aquila() {
 	fields) options="--events --format --help" ;;
 	pin) options="--before --after --note --when --once --every --list --remove --help" ;;
 	keygen) options="--output --force --help" ;;
+	enrich) options="--from --quiet --help" ;;
 	extract) options="--from --to --until --output --key --plain --quiet --help" ;;
 	recompress) options="--output --in-place --level --key --plain --quiet --help" ;;
 	salvage) options="--output --level --key --plain --quiet --help" ;;
@@ -66,7 +67,13 @@ _aquila() {
 	--sync) mapfile -t COMPREPLY < <(compgen -W "none segment chunk vital" -- "$cur"); return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
 	--output | -o | --key | --sign | --encrypt-to) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
-	--to | --from | --until | --limit | --pid | --level | --before | --after | --note | --when | --every | --remove) return ;;
+	--from)
+		if [ "$command" = enrich ]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			compopt -o filenames
+		fi
+		return ;;
+	--to | --until | --limit | --pid | --level | --before | --after | --note | --when | --every | --remove) return ;;
 	esac
 	if [[ $cur == -* || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
