@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CGROUP_PLACES = 4096, ADDRESS_PLACES = 1024 };
+enum { CGROUP_PLACES = 4096, PROBES = 16, ADDRESS_PLACES = 1024 };
 
 /* What is known of a cgroup in a span of time. Values are looked up when they are first asked for. */
 struct who {
@@ -40,6 +40,7 @@ struct listed { /* a container in a pod's list */
 struct aq_names {
 	struct aq_facts *facts;
 	struct who *who[CGROUP_PLACES];
+	struct who *last;                    /* who was asked for */
 	struct who spare;                    /* when there is no memory for another one */
 	struct owner owner[ADDRESS_PLACES];
 	struct listed *listed;               /* hash by id; made when first needed */
@@ -264,18 +265,31 @@ static void fill(struct aq_names *n, struct who *w, const struct aq_cgroup *c, u
 			aq_subject_narrow(n->facts, all[i], time_ns, &w->from_ns, &w->to_ns);
 }
 
+/* One of the few places in which it can be; when others are in all of them, the first of these goes. */
 static struct who *who_of(struct aq_names *n, const struct aq_cgroup *c, uint64_t time_ns)
 {
-	struct who **place = &n->who[(c->id * 0x9e3779b97f4a7c15ull) >> 52], *w = *place;
+	uint32_t first = (uint32_t)((c->id * 0x9e3779b97f4a7c15ull) >> 52), at = first;
+	struct who *w = n->last;
 
 	if (w && w->cgroup_id == c->id && w->changes == c->changes && time_ns >= w->from_ns && time_ns <= w->to_ns)
 		return w;
+	for (unsigned i = 0; i < PROBES && n->who[at]; i++) {
+		w = n->who[at];
+		if (w->cgroup_id == c->id)
+			break;
+		at = (first + i + 1) % CGROUP_PLACES;
+	}
+	if (n->who[at] && n->who[at]->cgroup_id != c->id)
+		at = first;
+	w = n->who[at];
+	if (w && w->cgroup_id == c->id && w->changes == c->changes && time_ns >= w->from_ns && time_ns <= w->to_ns)
+		return n->last = w;
 	if (!w)
-		w = *place = malloc(sizeof(**place));
+		w = n->who[at] = malloc(sizeof(*w));
 	if (!w)
 		w = &n->spare;
 	fill(n, w, c, time_ns);
-	return w;
+	return n->last = w;
 }
 
 static struct aq_fact_text of_kind(struct aq_names *n, const struct who *w, uint64_t time_ns, enum aq_fact_member kind,
