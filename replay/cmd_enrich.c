@@ -150,8 +150,8 @@ static int run(const struct words *w)
 	if (!w->quiet) {
 		aq_out_puts(&out, "'");
 		aq_out_text(&out, w->capture, strlen(w->capture));
-		aq_out_printf(&out, "': %" PRIu64 " facts added, of %" PRIu64 " pods, %" PRIu64 " namespaces, %" PRIu64 " services\n",
-			      counts.facts, counts.pods, counts.namespaces, counts.services);
+		aq_out_printf(&out, "': %" PRIu64 " facts added, of %" PRIu64 " pods, %" PRIu64 " namespaces, %" PRIu64 " addresses\n",
+			      counts.facts, counts.pods, counts.namespaces, counts.addresses);
 	}
 	status = aq_finish_plain(&out, AQ_EXIT_COMPLETE);
 	aq_out_release(&out);

@@ -11,7 +11,7 @@
 #include "format/segment/reader.h"
 
 struct aq_enrich_counts {
-	uint64_t pods, namespaces, services, facts;
+	uint64_t pods, namespaces, addresses, facts;
 };
 
 enum { AQ_ENRICH_INPUT_MAX = 512 * 1024 * 1024 };
