@@ -7,7 +7,7 @@ set -euo pipefail
 
 check=0
 packages=(gcc libc6-dev cmake ninja-build pkg-config clang llvm bpftool libbpf-dev libelf-dev libzstd-dev libsqlite3-dev
-	libcurl4-openssl-dev libcjson-dev libsodium-dev libxxhash-dev python3 busybox-static git zstd)
+	libcurl4-openssl-dev libcjson-dev libsodium-dev libxxhash-dev libyaml-dev python3 busybox-static git zstd)
 for argument in "$@"; do
 	case $argument in
 	--check) check=1 ;;

@@ -485,12 +485,12 @@ static void make_address(struct maker *m, const cJSON *object)
 static int give_pod(struct maker *m, const cJSON *pod)
 {
 	const cJSON *meta = member(pod, "metadata"), *status = member(pod, "status"), *list, *one;
+	const char *mirror = text(member(meta, "annotations"), "kubernetes.io/config.mirror", 128);
 	const char *phase = text(status, "phase", 64), *ip;
 	uint64_t start_ns = boot_time(m->o, status, "startTime"), last_ns = 0;
 	unsigned n = 0;
 	int r = 0;
 
-	/* of a static pod the kubelet says its own uid; the API server's differs and stands with the mirror */
 	m->uid = text(meta, "uid", 128);
 	if (m->uid == NULL || !plain(m->uid) || m->name == NULL)
 		return 0;
@@ -509,6 +509,9 @@ static int give_pod(struct maker *m, const cJSON *pod)
 		}
 	}
 	r = give_fitting(m, make_pod, pod, "pod", m->uid, m->from_ns, 0);
+	/* of a static pod the cgroups carry the uid that the kubelet gave it, the API server's object another */
+	if (r == 0 && mirror != NULL && plain(mirror) && strcmp(mirror, m->uid) != 0)
+		r = give_fitting(m, make_pod, pod, "pod", mirror, m->from_ns, 0);
 	if (r < 0 || cJSON_IsTrue(member(member(pod, "spec"), "hostNetwork")))
 		return r;
 	if (phase == NULL || (strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0))
@@ -578,6 +581,8 @@ int aq_pods_facts(const cJSON *object, const struct aq_pods_options *options, aq
 	char of[64];
 	int r = 0;
 
+	if (kind == NULL && cJSON_IsObject(object))
+		kind = options->kind;
 	if (kind == NULL)
 		return -EINVAL;
 	aq_buf_init(&m.json, AQ_FACT_JSON_MAX);
@@ -604,8 +609,8 @@ int aq_pods_facts(const cJSON *object, const struct aq_pods_options *options, aq
 	return r;
 }
 
-int aq_pods_unknown(const char *source, const char *reason, uint64_t from_ns, uint64_t to_ns, aq_fact_sink *sink,
-		    void *user)
+int aq_pods_unknown(const char *source, const char *of, const char *reason, uint64_t from_ns, uint64_t to_ns,
+		    aq_fact_sink *sink, void *user)
 {
 	const struct aq_pods_options options = { .source = source };
 	struct maker m = { .o = &options, .sink = sink, .user = user };
@@ -616,7 +621,7 @@ int aq_pods_unknown(const char *source, const char *reason, uint64_t from_ns, ui
 	put_text(&m, "unknown", reason);
 	put_close(&m, "}");
 	if (!m.json.failed)
-		r = give(&m, "pod", "*", from_ns, to_ns);
+		r = give(&m, of, "*", from_ns, to_ns);
 	aq_buf_release(&m.json);
 	return r;
 }

@@ -28,6 +28,7 @@ typedef bool aq_pods_owner_of(void *user, const char *kind, const char *namespac
 
 struct aq_pods_options {
 	const char *source;            /* kubernetes, kubelet or import */
+	const char *kind;              /* of an object that doesn't say its own, as in lists; NULL */
 	int64_t real_to_boot_ns;       /* added to a wall time it gives the boot clock */
 	const char *const *annotations; /* names of those that are kept */
 	size_t annotation_count;
@@ -48,8 +49,11 @@ bool aq_pods_controller(const struct cJSON *object, struct aq_pods_owner *ret_ow
 /* metadata.NAME of an object if it is text of less than max bytes, borrowed; else NULL. */
 const char *aq_pods_meta(const struct cJSON *object, const char *name, size_t max);
 
-/* {"source":…,"unknown":…} about everything that this source would tell: subject pod:*. valid_from 0: at any time. */
-int aq_pods_unknown(const char *source, const char *reason, uint64_t from_ns, uint64_t to_ns, aq_fact_sink *sink,
-		    void *user);
+/*
+ * {"source":…,"unknown":…} about everything of a kind (pod, namespace, address) that this source would tell: the subject
+ * is pod:* and so on. from_ns 0: at any time.
+ */
+int aq_pods_unknown(const char *source, const char *of, const char *reason, uint64_t from_ns, uint64_t to_ns,
+		    aq_fact_sink *sink, void *user);
 
 #endif

@@ -176,7 +176,7 @@ AQ_TEST(the_sink_may_stop)
 	AQ_CHECK(g.count == 1);
 	cJSON_Delete(doc);
 	memset(&g, 0, sizeof(g));
-	AQ_CHECK(aq_pods_unknown("kubernetes", "HTTP 401", 5, 0, collect, &g) == 0);
+	AQ_CHECK(aq_pods_unknown("kubernetes", "pod", "HTTP 401", 5, 0, collect, &g) == 0);
 	AQ_CHECK(strcmp(g.text, "pod:* 5 0 {\"source\":\"kubernetes\",\"unknown\":\"HTTP 401\"}\n") == 0);
 }
 
