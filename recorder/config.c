@@ -38,6 +38,14 @@ static const char help_text[] =
 	"                        proc (/proc alone, which costs three times as much) (default: iter)\n"
 	"  -d, --duration T      stop after T: 30s, 5m, 1h, 500ms; a number alone is seconds\n"
 	"\n"
+	"Names from Kubernetes\n"
+	"      --kubeconfig FILE ask the API server that this file's current context names\n"
+	"      --kube in-cluster ask it as the service account of the pod that this runs in\n"
+	"      --kubelet URL     ask this node's kubelet every 15 s: https://HOST:10250, or http://HOST:10255\n"
+	"      --kube-token-file FILE, --kube-ca FILE  the token and the authority to use there\n"
+	"      --node-name NAME  only this node's pods (default: $NODE_NAME, or this host's name; '*': of all nodes)\n"
+	"      --pod-annotation NAME  keep this annotation of pods; may be given again\n"
+	"\n"
 	"The capture\n"
 	"  -o, --output DIR      folder to make (default: ./HOST-YYYYmmdd-HHMMSS.aquila); it must not exist\n"
 	"      --append          if it exists, continue the capture in it: the time between is a gap in it\n"
@@ -104,6 +112,7 @@ enum {
 	OPT_VERSION, OPT_FILTER, OPT_SYNC, OPT_APPEND, OPT_SIGN, OPT_SIGN_INTERVAL, OPT_ENCRYPT, OPT_RETAIN_SIZE, OPT_RETAIN_AGE,
 	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_SNAPSHOT, OPT_MEMORY, OPT_DUMP_RINGS, OPT_ENV, OPT_DATA,
 	OPT_MAX_STRING, OPT_MAX_ARGV,
+	OPT_KUBECONFIG, OPT_KUBE, OPT_KUBELET, OPT_KUBE_TOKEN, OPT_KUBE_CA, OPT_NODE_NAME, OPT_ANNOTATION,
 	OPT_POLICY, /* and as many more as there are kinds of policy */
 };
 
@@ -114,6 +123,13 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "syscalls", required_argument, NULL, OPT_SYSCALLS },
 	{ "exclude", required_argument, NULL, OPT_EXCLUDE },
+	{ "kubeconfig", required_argument, NULL, OPT_KUBECONFIG },
+	{ "kube", required_argument, NULL, OPT_KUBE },
+	{ "kubelet", required_argument, NULL, OPT_KUBELET },
+	{ "kube-token-file", required_argument, NULL, OPT_KUBE_TOKEN },
+	{ "kube-ca", required_argument, NULL, OPT_KUBE_CA },
+	{ "node-name", required_argument, NULL, OPT_NODE_NAME },
+	{ "pod-annotation", required_argument, NULL, OPT_ANNOTATION },
 	{ "uid", required_argument, NULL, OPT_POLICY + AQ_POLICY_UID },
 	{ "cgroup", required_argument, NULL, OPT_POLICY + AQ_POLICY_CGROUP },
 	{ "container", required_argument, NULL, OPT_POLICY + AQ_POLICY_CONTAINER },
@@ -467,6 +483,40 @@ static int amount_option(struct aq_config *c, int option, const char *value, str
 	return 0;
 }
 
+static int kube_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
+{
+	c->kube_given = c->kube_given || option == OPT_KUBECONFIG || option == OPT_KUBE || option == OPT_KUBELET;
+	if (value[0] == '\0')
+		return aq_err_set(err, -EINVAL, "an option about Kubernetes has an empty value");
+	switch (option) {
+	case OPT_KUBECONFIG:
+		c->kube.kubeconfig = value;
+		return 0;
+	case OPT_KUBE:
+		if (strcmp(value, "in-cluster") != 0)
+			return aq_err_set(err, -EINVAL, "--kube takes in-cluster, not '%s'; --kubeconfig takes a file", value);
+		c->kube.in_cluster = true;
+		return 0;
+	case OPT_KUBELET:
+		c->kube.kubelet = value;
+		return 0;
+	case OPT_KUBE_TOKEN:
+		c->kube.token_file = value;
+		return 0;
+	case OPT_KUBE_CA:
+		c->kube.ca_file = value;
+		return 0;
+	case OPT_NODE_NAME:
+		c->kube.node_name = value;
+		return 0;
+	default:
+		if (c->kube.annotation_count == AQ_ANNOTATIONS_MAX)
+			return aq_err_set(err, -EINVAL, "--pod-annotation: more than %d names", AQ_ANNOTATIONS_MAX);
+		c->annotations[c->kube.annotation_count++] = value;
+		return 0;
+	}
+}
+
 static int one_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
 {
 	switch (option) {
@@ -553,6 +603,8 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 	case OPT_PIN_WINDOW:
 		return retention_option(c, option, value, err);
 	default:
+		if (option >= OPT_KUBECONFIG && option <= OPT_ANNOTATION)
+			return kube_option(c, option, value, err);
 		if (option >= OPT_POLICY)
 			return aq_policy_add(&c->policy, (enum aq_policy_kind)(option - OPT_POLICY), value, err);
 		return amount_option(c, option, value, err);

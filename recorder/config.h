@@ -11,6 +11,7 @@
 #include "format/base/err.h"
 #include "format/schema/schema.h"
 #include "format/segment/writer.h"
+#include "recorder/enrich/kube.h"
 #include "recorder/policy.h"
 #include "recorder/retention.h"
 
@@ -22,7 +23,7 @@ enum aq_config_action {
 	AQ_ACTION_PROBE_JSON,
 };
 
-enum { AQ_ENCRYPT_TO_MAX = 64 };
+enum { AQ_ENCRYPT_TO_MAX = 64, AQ_ANNOTATIONS_MAX = 32 };
 
 struct aq_config {
 	enum aq_config_action action;
@@ -49,6 +50,9 @@ struct aq_config {
 	struct aq_policy policy;       /* filters and budgets; its texts are borrowed from argv */
 	const char *encrypt_to[AQ_ENCRYPT_TO_MAX]; /* key files, borrowed from argv */
 	size_t encrypt_to_count;
+	bool kube_given;               /* names are asked for: */
+	struct aq_kube_options kube;   /* its texts are borrowed from argv; annotations: the next */
+	const char *annotations[AQ_ANNOTATIONS_MAX];
 	const char *dump_rings;        /* file for what is taken from the rings, borrowed from argv; NULL. For tests */
 	const char *syscalls, *exclude; /* as given, for the capture's own words; borrowed from argv */
 	char *const *command;          /* NULL-terminated, borrowed from argv; NULL: none */

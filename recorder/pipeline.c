@@ -296,6 +296,31 @@ static void tell_address(void *user, const struct aq_dns_address *address)
 	}
 }
 
+/* Names that were found meanwhile, so many at a time that events don't wait for them; at the end all. */
+static void tell_facts(struct aq_pipeline *p, bool last)
+{
+	struct aq_fact *fact = NULL;
+	struct aq_err err = { 0 };
+
+	for (unsigned n = 0; p->options.facts != NULL && (last || n < 64) && can_write(p); n++) {
+		struct aq_event ev = { .time_ns = clock_ns(CLOCK_BOOTTIME), .id = AQ_EV_fact, .cls = AQ_CLASS_VITAL,
+				       .arg_count = 2, .attr_count = 2 };
+		int r;
+
+		fact = aq_fact_queue_take(p->options.facts);
+		if (fact == NULL)
+			break;
+		ev.args[0] = fact->valid_from_ns;
+		ev.args[1] = fact->valid_to_ns;
+		ev.attrs[0] = (struct aq_attr){ .key = AQ_ATTR_NAME, .data = fact->subject, .len = (uint32_t)strlen(fact->subject) };
+		ev.attrs[1] = (struct aq_attr){ .key = AQ_ATTR_JSON, .data = fact->json, .len = (uint32_t)fact->json_len };
+		r = aq_capture_writer_add(p->writer, &ev, &err);
+		free(fact);
+		if (r < 0)
+			begin_outage(p, &err);
+	}
+}
+
 static int take_record(void *user, uint32_t ring, const struct aq_wire_fixed *fixed, uint32_t record_bytes,
 		       const struct aq_wire_attr_record *attr, uint32_t attr_bytes)
 {
@@ -567,6 +592,7 @@ static void *encode_main(void *arg)
 			run_vital(p);
 		aq_order_run(p->order, last ? UINT64_MAX : p->watermark_ns, &sink);
 		take_checkpoint(p, last);
+		tell_facts(p, last);
 		if (clock_ns(CLOCK_BOOTTIME) - p->reported_ns >= p->options.report_ns)
 			report(p, false);
 	}

@@ -17,6 +17,7 @@
 
 #include "format/segment/writer.h"
 #include "recorder/checkpoint.h"
+#include "recorder/enrich/fact_queue.h"
 #include "recorder/ledger.h"
 #include "recorder/source.h"
 
@@ -37,6 +38,7 @@ struct aq_pipeline_options {
 	void (*on_encode_thread)(void);
 	int failed_fd;                  /* an eventfd that is written to when aq_pipeline_state changes; -1 none */
 	FILE *dump;                     /* what the drain takes is written there too; NULL. Borrowed until finish */
+	struct aq_fact_queue *facts;    /* written as they come, and what is left at the end; NULL. Borrowed until free */
 	bool vital;                     /* the writer has AQ_SYNC_VITAL */
 	uint64_t retry_ns;              /* after a write error, at first; later ones wait longer; 0: one second */
 };

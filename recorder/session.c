@@ -22,6 +22,8 @@
 #include "format/segment/key.h"
 #include "recorder/calls.h"
 #include "recorder/command.h"
+#include "recorder/enrich/fact_queue.h"
+#include "recorder/enrich/kube.h"
 #include "recorder/meta.h"
 #include "recorder/pipeline.h"
 #include "recorder/privileges.h"
@@ -32,6 +34,7 @@
 
 enum { EXIT_COMPLETE = 0, EXIT_ERROR = 1, EXIT_INCOMPLETE = 3, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 enum { SNAPSHOT_AT_START = 0, SNAPSHOT_AT_SEGMENT = 1 };
+enum { FACTS_WAITING_BYTES = 32 << 20 };
 enum { CHUNK_EVENTS_VITAL = 16384, CHUNK_STRINGS_VITAL = 1 << 20 };
 
 struct session {
@@ -46,6 +49,8 @@ struct session {
 	struct aq_capture_writer *writer;
 	FILE *dump; /* --dump-rings */
 	struct aq_signer *signer;
+	struct aq_fact_queue *facts; /* on their way into the capture; NULL: nobody asks for names */
+	struct aq_kube *kube;
 	struct aq_pipeline *pipeline;
 	struct aq_retention *retention;
 	uint64_t retained_ns; /* when it looked last */
@@ -97,6 +102,27 @@ static int load_recipients(struct session *s)
 	return 0;
 }
 
+static int open_kube(struct session *s)
+{
+	struct aq_kube_options options = s->config->kube;
+	int r;
+
+	if (!s->config->kube_given)
+		return 0;
+	options.annotations = s->config->annotations;
+	options.services = true;
+	r = aq_fact_queue_new(FACTS_WAITING_BYTES, &s->facts);
+	if (r < 0)
+		return aq_err_set(&s->err, r, "names: %s", strerror(-r));
+	r = aq_kube_new(&options, aq_fact_queue_put, s->facts, &s->kube, &s->err);
+	if (r == 0 && s->err.text[0] != '\0') {
+		if (!s->config->quiet)
+			fprintf(stderr, "aquilad: %s\n", s->err.text);
+		s->err = (struct aq_err){ 0 };
+	}
+	return r;
+}
+
 /* What can be known before anything is touched. */
 static int check_first(struct session *s)
 {
@@ -117,6 +143,8 @@ static int check_first(struct session *s)
 	if (s->config->sign != NULL && aq_signer_new(s->config->sign, &s->signer, &s->err) < 0)
 		return say(s, EXIT_ERROR);
 	if (load_recipients(s) < 0)
+		return say(s, EXIT_ERROR);
+	if (open_kube(s) < 0)
 		return say(s, EXIT_ERROR);
 	aq_probe_run(&s->probe);
 	obstacle = aq_probe_obstacle(&s->probe);
@@ -311,6 +339,7 @@ static int start_pipeline(struct session *s)
 		.failed_fd = s->failed_fd,
 		.vital = s->config->sync == AQ_SYNC_VITAL,
 		.dump = s->dump,
+		.facts = s->facts,
 	};
 	int r;
 
@@ -477,8 +506,11 @@ static int finish(struct session *s)
 	struct aq_pipeline_result result;
 	bool all_signed, not_begun = s->err.code != 0; /* the command could not be executed, or rights not be given up */
 	struct aq_err err = { 0 };
-	int r = aq_pipeline_finish(s->pipeline, &result, &err), status;
+	int r, status;
 
+	aq_kube_free(s->kube); /* what it has said so far is still written */
+	s->kube = NULL;
+	r = aq_pipeline_finish(s->pipeline, &result, &err);
 	(void)aq_command_ended(&s->command);
 	if (r == 0 && !not_begun)
 		retain(s, true);
@@ -524,8 +556,14 @@ static int record(struct session *s)
 		return say(s, EXIT_ERROR);
 	}
 	s->begun_ns = s->shown_ns = clock_ns(CLOCK_MONOTONIC);
-	if (aq_privileges_reduce(&s->err) == 0)
+	if (aq_privileges_reduce(&s->err) == 0) {
+		/* without names the recording goes on */
+		int kube = s->kube != NULL ? aq_kube_start(s->kube) : 0;
+
+		if (kube < 0)
+			fprintf(stderr, "aquilad: names from Kubernetes: %s\n", strerror(-kube));
 		run(s);
+	}
 	return finish(s);
 }
 
@@ -546,7 +584,9 @@ int aq_session_run(const struct aq_config *config, int argc, char *const argv[])
 	status = check_first(s);
 	if (status == 0)
 		status = record(s);
+	aq_kube_free(s->kube);
 	aq_pipeline_free(s->pipeline);
+	aq_fact_queue_free(s->facts);
 	aq_capture_writer_free(s->writer);
 	aq_iterators_free(s->iterators);
 	aq_retention_free(s->retention);

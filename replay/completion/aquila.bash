@@ -31,7 +31,7 @@ _aquila() {
 --retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --durations --env --data \
 --max-string --max-argv --keep-pointers --encrypt-to \
 --memory --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
---probe --sign --sign-interval --help" ;;
+--kubeconfig --kube --kubelet --kube-token-file --kube-ca --node-name --pod-annotation --probe --sign --sign-interval --help" ;;
 	info | verify) options="--format --key --quiet --help" ;;
 	losses) options="--key --by --format --limit --quiet --help" ;;
 	index) options="--check --key --plain --quiet --help" ;;
@@ -65,8 +65,9 @@ _aquila() {
 		fi
 		return ;;
 	--sync) mapfile -t COMPREPLY < <(compgen -W "none segment chunk vital" -- "$cur"); return ;;
+	--kube) mapfile -t COMPREPLY < <(compgen -W "in-cluster" -- "$cur"); return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
-	--output | -o | --key | --sign | --encrypt-to) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
+	--output | -o | --key | --sign | --encrypt-to | --kubeconfig | --kube-token-file | --kube-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;
 	--from)
 		if [ "$command" = enrich ]; then
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A recording with names from an API server: what runs in a kubelet-shaped cgroup is found by the name of its pod, in a
+# capture that is read when the server is gone.
+[ "$(id -u)" = 0 ] || { echo "skipped: needs root"; exit 77; }
+"${AQ_BIN:?}/aquilad" --probe >/dev/null 2>&1 || { echo "skipped: BPF can't be used here"; exit 77; }
+. "${AQ_SRC:?}/tests/lib/kube.sh"
+start_server
+kubeconfig config "token: first-token"
+id=$(printf 'ab%.0s' $(seq 32))
+uid=11112222-3333-4444-5555-$(printf %012d $$)
+base=""
+for folder in $(awk '$3 == "cgroup2" { print $2 }' /proc/mounts) $(awk '$3 == "cgroup" && /pids/ { print $2 }' /proc/mounts); do
+	base=$folder
+	break
+done
+group=$base/kubepods/burstable/pod$uid/$id
+mkdir -p "$group" 2>/dev/null || { echo "skipped: no cgroup can be made"; exit 77; }
+clean() {
+	stop_all
+	rmdir "$group" "$base/kubepods/burstable/pod$uid" "$base/kubepods/burstable" "$base/kubepods" 2>/dev/null
+}
+trap clean EXIT
+cat >pod.json <<JSON
+{"metadata":{"uid":"$uid","creationTimestamp":"2020-01-01T00:00:00Z","labels":{"app":"till"}},"spec":{"nodeName":"n1"},
+"status":{"phase":"Running","podIP":"10.0.0.1","containerStatuses":[{"name":"main","image":"registry.example/till:2","containerID":"containerd://$id"}]}}
+JSON
+control PUT /pods/shop/till-1 "$(cat pod.json)"
+# no name is known when this happens: the server hangs, and answers later
+control POST /fault/hang
+"$AQ_BIN/aquilad" -q -o cap.aquila --kubeconfig config --node-name n1 -- \
+	bash -c "(echo \$BASHPID >'$group/cgroup.procs'; cat /etc/hostname >/dev/null); touch happened; while [ ! -e enough ]; do sleep 0.1; done" &
+client_pid=$!
+for _ in $(seq 150); do
+	[ ! -e happened ] || break
+	sleep 0.1
+done
+[ -e happened ] || fail "the command doesn't run while the server hangs"
+control POST /fault/none
+for _ in $(seq 300); do
+	control GET /requests
+	[ "$(grep -o 'pods?watch=1' control.out | wc -l)" -eq 0 ] || break
+	sleep 0.1
+done
+sleep 0.5
+touch enough
+status=0
+wait "$client_pid" || status=$?
+client_pid=""
+[ $status = 0 ] || fail "aquilad ended with $status"
+! grep -rqa first-token cap.aquila || fail "the token stands in the capture"
+"$AQ_BIN/aquila" query cap.aquila 'k8s.pod.name = till-1 and evt.type = openat and fd.name endswith hostname' --fields \
+	k8s.ns.name,k8s.pod.name,container.name >out 2>err || fail "query: $(cat err)"
+grep -q 'shop.*till-1' out || fail "the event has no pod: $(head -3 out)"
+"$AQ_BIN/aquila" info cap.aquila >info 2>&1
+grep -q till-1 info || fail "info doesn't know the pod: $(tail -20 info)"
+finish
