@@ -655,6 +655,10 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 		return aq_err_set(err, -EINVAL, "--exit-status command needs a command");
 	if (c->append && c->output[0] == '\0')
 		return aq_err_set(err, -EINVAL, "--append needs the folder of a capture: -o DIR");
+	if (!c->kube_given && (c->kube.token_file != NULL || c->kube.ca_file != NULL || c->kube.node_name != NULL ||
+			       c->kube.annotation_count > 0))
+		return aq_err_set(err, -EINVAL, "--kube-token-file, --kube-ca, --node-name and --pod-annotation need "
+						"--kubeconfig, --kube or --kubelet");
 	if (c->sign == NULL && c->sign_ns != DEFAULT_SIGN_NS)
 		return aq_err_set(err, -EINVAL, "--sign-interval needs --sign KEYFILE");
 	fit_segments(c);

@@ -102,6 +102,29 @@ AQ_TEST(signing)
 	AQ_CHECK(config.sign == NULL);
 }
 
+AQ_TEST(kubernetes)
+{
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a")), 0);
+	AQ_CHECK(!config.kube_given);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--kubeconfig=f"), S("--kubelet"), S("https://h:10250"), S("--kube-token-file=t"),
+			      S("--kube-ca=c"), S("--node-name=n"), S("--pod-annotation=x"), S("--pod-annotation=y")), 0);
+	AQ_CHECK(config.kube_given && !config.kube.in_cluster);
+	AQ_CHECK_EQ_STR(config.kube.kubeconfig, "f");
+	AQ_CHECK_EQ_STR(config.kube.kubelet, "https://h:10250");
+	AQ_CHECK_EQ_STR(config.kube.token_file, "t");
+	AQ_CHECK_EQ_STR(config.kube.ca_file, "c");
+	AQ_CHECK_EQ_STR(config.kube.node_name, "n");
+	AQ_CHECK_EQ_U64(config.kube.annotation_count, 2);
+	AQ_CHECK_EQ_STR(config.annotations[1], "y");
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--kube"), S("in-cluster")), 0);
+	AQ_CHECK(config.kube_given && config.kube.in_cluster);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--kube=file")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "in-cluster") != NULL);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--kubeconfig=")), -EINVAL);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--node-name=n")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "need --kubeconfig") != NULL);
+}
+
 AQ_TEST(options)
 {
 	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a.aquila/"), S("--duration=10s"), S("--ring-memory"), S("8M"), S("--spool"), S("1G"),
