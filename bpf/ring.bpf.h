@@ -121,7 +121,7 @@ static __always_inline bool enter(struct entry *e, u32 event, u32 cls, u32 flags
 				put_duration(slot, AQ_WIRE_DURATION_UNKNOWN);
 			slot->time_ns = now;
 			slot->seq = (u32)seq;
-			slot->event = (u16)event;
+			slot->event = (u16)at;
 			slot->flags = (u16)flags;
 			e->ring = ring;
 			e->slot = slot;
