@@ -13,15 +13,17 @@ static struct aq_event ev;
 static void decode(uint16_t id, enum aq_abi abi, const uint64_t args[2], unsigned arg, const void *data, uint32_t len,
 		   unsigned arg2, const void *data2, uint32_t len2)
 {
-	struct {
+	static struct { /* the event's attributes point into it */
 		struct aq_wire_attr_record head;
 		uint8_t bytes[512];
-	} r = { .head.bytes = sizeof(r.head) };
+	} r;
 	struct aq_wire_fixed f = { .time_ns = 1, .event = id, .flags = (uint16_t)(AQ_WIRE_HAS_ATTR | abi),
 				   .args = { args[0], args[1], 0xbad, 0xbad, 0xbad, 0xbad } };
 	const void *from[2] = { data, data2 };
 	uint32_t lens[2] = { len, len2 }, which[2] = { arg, arg2 };
 
+	memset(&r, 0, sizeof(r));
+	r.head.bytes = sizeof(r.head);
 	for (unsigned i = 0; i < 2; i++) {
 		struct aq_wire_attr a = { .key = AQ_ATTR_STRUCT, .len = lens[i], .arg = which[i],
 					  .flags = from[i] == NULL && lens[i] != 0 ? AQ_ATF_UNREADABLE : 0 };
