@@ -347,6 +347,8 @@ size_t aq_render_gap(const struct aq_gap *gap, char *buf, size_t size)
 		out_printf(&o, " cpu=%u", gap->cpu);
 	out_printf(&o, " class=%s reason=%s", gap->cls == UINT8_MAX ? "all" : aq_class_name(gap->cls),
 		   aq_gap_reason_name(gap->reason));
+	if (gap->cgroup_id != 0)
+		out_printf(&o, " cgroup=%" PRIu64, gap->cgroup_id);
 	if (gap->count == AQ_GAP_COUNT_UNKNOWN)
 		out_text(&o, " count=unknown");
 	else

@@ -9,7 +9,7 @@
 
 #include "query/render.h"
 
-enum { CLASS_ALL = AQ_CLASS_COUNT, NAMED_EVENTS = 4 };
+enum { CLASS_ALL = AQ_CLASS_COUNT, NAMED_EVENTS = 4, POLICY_REASONS = AQ_GAP_EXTRACT + 1 };
 
 struct tally {
 	const struct aq_capture *c;
@@ -18,6 +18,7 @@ struct tally {
 	uint64_t by_class[AQ_CLASS_COUNT + 1];
 	uint64_t by_event[AQ_EVENT_ID_MAX];
 	uint64_t filtered_by_event[AQ_EVENT_ID_MAX];
+	uint64_t by_policy[POLICY_REASONS]; /* by enum aq_gap_reason: of what was left out */
 	bool class_asked[AQ_CLASS_COUNT];
 	unsigned cpu_low, cpu_high;
 	bool cpu_known;
@@ -105,7 +106,12 @@ static void count_gap(struct tally *t, const struct aq_gap *g)
 	}
 	if (aq_gap_is_policy(g->reason)) {
 		n = relevant(t, g, t->filtered_by_event, &exact);
-		v->filtered = add(v->filtered, n == AQ_GAP_COUNT_UNKNOWN ? 1 : n);
+		n = n == AQ_GAP_COUNT_UNKNOWN ? 1 : n;
+		v->filtered = add(v->filtered, n);
+		if (g->reason < POLICY_REASONS)
+			t->by_policy[g->reason] = add(t->by_policy[g->reason], n);
+		if (g->reason == AQ_GAP_BUDGET)
+			v->by_budget = add(v->by_budget, n);
 		return;
 	}
 	if (g->reason == AQ_GAP_RETENTION) {
@@ -207,6 +213,23 @@ static void say_lost(struct tally *t, const struct aq_capture_info *info, const 
 	}
 }
 
+/* One reason is named, of several how many each left out. */
+static void say_filtered(struct tally *t, const char *sep)
+{
+	const char *before = " by ";
+
+	say(t, "%s%" PRIu64 " left out on purpose", sep, t->v->filtered);
+	for (unsigned reason = 0; reason < POLICY_REASONS; reason++) {
+		if (!t->by_policy[reason])
+			continue;
+		say(t, "%s%s", before, aq_gap_reason_name((enum aq_gap_reason)reason));
+		if (t->by_policy[reason] != t->v->filtered)
+			say(t, " %" PRIu64, t->by_policy[reason]);
+		before = ", ";
+	}
+	say_events(t, t->filtered_by_event);
+}
+
 static void say_all(struct tally *t, const struct aq_capture_info *info)
 {
 	struct aq_verdict *v = t->v;
@@ -223,8 +246,7 @@ static void say_all(struct tally *t, const struct aq_capture_info *info)
 	}
 	say_lost(t, info, &sep);
 	if (v->filtered) {
-		say(t, "%s%" PRIu64 " left out on purpose", sep, v->filtered);
-		say_events(t, t->filtered_by_event);
+		say_filtered(t, sep);
 		sep = "; ";
 	}
 	if (v->removed) {

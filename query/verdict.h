@@ -25,6 +25,7 @@ struct aq_verdict {
 	uint64_t maybe;              /* of these, from gaps that do not say which events: they may not matter */
 	uint64_t unknown;            /* gaps whose count is unknown */
 	uint64_t filtered;           /* left out on purpose */
+	uint64_t by_budget;          /* of these: because their cgroup had used up its budget */
 	uint64_t removed;            /* stored once, their segments removed by retention since */
 	uint64_t degraded;           /* attributes lost */
 	uint64_t damaged;            /* damaged places in the files */

@@ -48,8 +48,15 @@ static const char *number(const char *s, uint64_t max, const char *stops, uint64
 	return s;
 }
 
+static int bad_uids(const char *value, struct aq_err *err)
+{
+	return aq_err_set(err, -EINVAL, "'%.64s' is no list of user ids such as 33,1000-1999,!0", value);
+}
+
 static int add_uids(struct aq_policy *p, const char *value, struct aq_err *err)
 {
+	if (*value == '\0') /* would be no filter at all */
+		return bad_uids(value, err);
 	for (const char *s = value; *s != '\0';) {
 		bool not = *s == '!';
 		uint64_t first, last;
@@ -59,14 +66,15 @@ static int add_uids(struct aq_policy *p, const char *value, struct aq_err *err)
 		if (s != NULL && *s == '-')
 			s = number(s + 1, UINT32_MAX, ",", &last);
 		if (s == NULL || last < first)
-			return aq_err_set(err, -EINVAL, "'%.64s' is no list of user ids such as 33,1000-1999,!0", value);
+			return bad_uids(value, err);
 		if (p->filter.uid_count == AQ_WIRE_FILTER_UIDS)
 			return aq_err_set(err, -EINVAL, "more than %d users or ranges of them", AQ_WIRE_FILTER_UIDS);
 		p->filter.uid[p->filter.uid_count].first = (uint32_t)first;
 		p->filter.uid[p->filter.uid_count].last = (uint32_t)last;
 		p->filter.uid[p->filter.uid_count++].not = not;
 		have(p, AQ_WIRE_FILTER_UID, not);
-		s += *s == ',';
+		if (*s == ',' && *++s == '\0')
+			return bad_uids(value, err); /* the end of the list got lost */
 	}
 	return 0;
 }

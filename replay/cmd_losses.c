@@ -9,17 +9,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "query/query.h"
 #include "query/render.h"
+#include "query/state.h"
 #include "replay/cli.h"
 
 static const char help_text[] =
-	"usage: aquila losses CAPTURE [--by class|cpu|syscall|reason|time] [OPTION…]\n"
+	"usage: aquila losses CAPTURE [--by class|cpu|syscall|reason|cgroup|time] [OPTION…]\n"
 	"\n"
 	"What is not in the capture although it happened: lost in a full ring or a full memory, while the\n"
 	"recorder was down, on a damaged disk; or left out on purpose by filters and budgets.\n"
 	"\n"
 	"      --by WHAT     class (default) and cpu show the ledger: produced = stored + lost + left out;\n"
-	"                    syscall, reason: what the gaps say; time: every gap in order\n"
+	"                    syscall, reason: what the gaps say; cgroup: whom budgets limited, and by how much;\n"
+	"                    time: every gap in order\n"
 	"      --format F    text, ndjson or csv (default: text)\n"
 	"      --limit N     the first N lines only\n"
 	"      --key FILE    a secret key that opens an encrypted capture; may be given again\n"
@@ -31,10 +34,10 @@ static const char help_text[] =
 	"  aquila losses web.aquila\n"
 	"  aquila losses web.aquila --by time --limit 20\n";
 
-/* A table whose cells are numbers, or text of this program's own and of the schema. */
+/* A table whose cells are numbers, or text: this program's own, the schema's, or made fit for its format (cgroup paths). */
 struct table {
 	struct aq_out *out;
-	const struct aq_capture *capture;
+	struct aq_capture *capture;
 	enum aq_format format;
 	const char *const *columns;
 	unsigned column_count;
@@ -271,12 +274,12 @@ static void describe(const struct aq_gap *g, char *text, size_t size)
 
 static void by_time(struct table *t)
 {
-	static const char *const columns[] = { "first", "last", "cpu", "class", "reason", "events", "which" };
+	static const char *const columns[] = { "first", "last", "cpu", "class", "reason", "events", "which", "cgroup" };
 	size_t n;
 	const struct aq_gap *gaps = aq_capture_gaps(t->capture, &n);
 
 	t->columns = columns;
-	t->column_count = 7;
+	t->column_count = 8;
 	if (t->format == AQ_FORMAT_CSV)
 		begin(t);
 	for (size_t i = 0; i < n && (t->limit == 0 || t->rows < t->limit); i++) {
@@ -303,8 +306,93 @@ static void by_time(struct table *t)
 					      { .text = g->cls < AQ_CLASS_COUNT ? aq_class_name(g->cls) : "all" },
 					      { .text = aq_gap_reason_name(g->reason) },
 					      { .number = g->count },
-					      { .text = which } });
+					      { .text = which },
+					      { .number = g->cgroup_id != 0 ? g->cgroup_id : UINT64_MAX } });
 	}
+}
+
+struct limited { /* what budgets left out of one class of one cgroup */
+	uint64_t cgroup_id, events, gaps;
+	uint8_t cls;
+};
+
+static int by_cgroup_and_class(const void *a, const void *b)
+{
+	const struct limited *x = a, *y = b;
+
+	if (x->cgroup_id != y->cgroup_id)
+		return x->cgroup_id < y->cgroup_id ? -1 : 1;
+	return (int)x->cls - y->cls;
+}
+
+/* One row for each cgroup and class, in place; how many. */
+static size_t merge(struct limited *rows, size_t n)
+{
+	size_t kept = 0;
+
+	qsort(rows, n, sizeof(*rows), by_cgroup_and_class);
+	for (size_t i = 0; i < n; i++) {
+		if (kept == 0 || by_cgroup_and_class(&rows[kept - 1], &rows[i]) != 0) {
+			rows[kept++] = rows[i];
+			continue;
+		}
+		rows[kept - 1].events = add(rows[kept - 1].events, rows[i].events);
+		rows[kept - 1].gaps += rows[i].gaps;
+	}
+	return kept;
+}
+
+/* Cgroup 0 is what there was no room for to be counted by cgroup. */
+static void limited_row(struct table *t, const struct limited *l, const struct aq_state *state)
+{
+	const struct aq_cgroup *cgroup = l->cgroup_id != 0 && state != NULL ? aq_state_cgroup(state, l->cgroup_id) : NULL;
+	char path[2 * 4096 + 8];
+
+	snprintf(path, sizeof(path), "%s%s", t->format == AQ_FORMAT_TEXT ? "  " : "",
+		 l->cgroup_id == 0 ? "not known" : "");
+	if (cgroup != NULL && cgroup->path != NULL && t->format == AQ_FORMAT_TEXT) /* somebody else chose it */
+		aq_render_escaped(cgroup->path->s, cgroup->path->len, path + 2, sizeof(path) - 2);
+	else if (cgroup != NULL && cgroup->path != NULL)
+		snprintf(path, sizeof(path), "%.*s", (int)cgroup->path->len, cgroup->path->s);
+	row(t, (const struct cell[]){ { .number = l->cgroup_id },
+				      { .text = l->cls < AQ_CLASS_COUNT ? aq_class_name(l->cls) : "all" },
+				      { .number = l->gaps },
+				      { .number = l->events },
+				      { .text = path } });
+}
+
+/* Paths are those that the capture tells, whether the cgroup was removed since or not. */
+static int by_cgroup(struct table *t, struct aq_err *err)
+{
+	static const char *const columns[] = { "cgroup", "class", "gaps", "events", "path" };
+	static const char *const path_field[] = { "cgroup.path" };
+	const struct aq_query_options options = { .filter = "gap.reason = budget", .fields = path_field, .field_count = 1 };
+	size_t n, count = 0;
+	const struct aq_gap *gaps = aq_capture_gaps(t->capture, &n);
+	struct limited *rows = calloc(n + 1, sizeof(*rows));
+	struct aq_query *q = NULL;
+	struct aq_row *ignored;
+	int r;
+
+	if (rows == NULL)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	t->columns = columns;
+	t->column_count = 5;
+	begin(t);
+	for (size_t i = 0; i < n; i++)
+		if (gaps[i].reason == AQ_GAP_BUDGET)
+			rows[count++] = (struct limited){ .cgroup_id = gaps[i].cgroup_id, .cls = gaps[i].cls, .gaps = 1,
+							  .events = gaps[i].count };
+	count = merge(rows, count);
+	r = count > 0 ? aq_query_new(t->capture, &options, &q, err) : 0;
+	if (r == 0 && q != NULL)
+		while ((r = aq_query_next(q, &ignored, err)) > 0)
+			;
+	for (size_t i = 0; r == 0 && i < count; i++)
+		limited_row(t, &rows[i], q != NULL ? aq_query_state(q) : NULL);
+	aq_query_free(q);
+	free(rows);
+	return r;
 }
 
 static int show(struct table *t, const char *by, struct aq_err *err)
@@ -324,6 +412,8 @@ static int show(struct table *t, const char *by, struct aq_err *err)
 		r = by_syscall(t);
 	} else if (strcmp(by, "reason") == 0) {
 		by_reason(t);
+	} else if (strcmp(by, "cgroup") == 0) {
+		return by_cgroup(t, err);
 	} else {
 		by_time(t);
 	}
@@ -332,7 +422,7 @@ static int show(struct table *t, const char *by, struct aq_err *err)
 
 static int losses(const struct aq_command *command, const struct aq_options *o)
 {
-	static const char *const ways[] = { "class", "cpu", "syscall", "reason", "time" };
+	static const char *const ways[] = { "class", "cpu", "syscall", "reason", "cgroup", "time" };
 	const struct aq_verdict_question question = { .needs_attrs = true };
 	const char *by = o->by_count > 0 ? o->by[0] : "class";
 	struct aq_verdict verdict;
@@ -346,7 +436,7 @@ static int losses(const struct aq_command *command, const struct aq_options *o)
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		known = known || strcmp(by, ways[i]) == 0;
 	if (!known || o->by_count > 1) {
-		aq_err_set(&err, -EINVAL, "--by: '%s' is not one of class, cpu, syscall, reason, time",
+		aq_err_set(&err, -EINVAL, "--by: '%s' is not one of class, cpu, syscall, reason, cgroup, time",
 			   o->by_count > 1 ? o->by[1] : by);
 		return aq_fail_usage(command->name, &err);
 	}
@@ -373,7 +463,7 @@ static int losses(const struct aq_command *command, const struct aq_options *o)
 
 const struct aq_command aq_cmd_losses = {
 	.name = "losses",
-	.summary = "what is missing: by class, CPU, system call, reason or time",
+	.summary = "what is missing: by class, CPU, system call, reason, cgroup or time",
 	.help = help_text,
 	.options = AQ_OPT_BY | AQ_OPT_FORMAT | AQ_OPT_LIMIT | AQ_OPT_KEY | AQ_OPT_QUIET,
 	.formats = AQ_FORMAT_TEXT | AQ_FORMAT_NDJSON | AQ_FORMAT_CSV,

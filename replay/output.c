@@ -166,9 +166,10 @@ void aq_out_json_verdict(struct aq_out *out, const struct aq_capture *c, const s
 	aq_out_printf(
 		out,
 		"\"verdict\":{\"complete\":%s,\"lost\":%" PRIu64 ",\"maybe\":%" PRIu64 ",\"unknown_gaps\":%" PRIu64
-		",\"filtered\":%" PRIu64 ",\"degraded\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"unfinished\":%s"
+		",\"filtered\":%" PRIu64 ",\"by_budget\":%" PRIu64 ",\"degraded\":%" PRIu64 ",\"damaged\":%" PRIu64
+		",\"unfinished\":%s"
 		",\"begins_before_recording\":%s,\"ends_after_recording\":%s",
-		v->complete ? "true" : "false", v->lost, v->maybe, v->unknown, v->filtered, v->degraded, v->damaged,
+		v->complete ? "true" : "false", v->lost, v->maybe, v->unknown, v->filtered, v->by_budget, v->degraded, v->damaged,
 		v->unfinished ? "true" : "false", v->before ? "true" : "false", v->after ? "true" : "false");
 	if (v->first_ns <= v->last_ns && (v->lost || v->unknown || v->filtered || v->damaged)) {
 		aq_time_format(aq_capture_real_ns(c, v->first_ns), first);

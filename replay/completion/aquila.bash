@@ -59,7 +59,7 @@ _aquila() {
 	--fields) _aquila_fields "$cur"; return ;;
 	--by)
 		if [ "$command" = losses ]; then
-			mapfile -t COMPREPLY < <(compgen -W "class cpu syscall reason time" -- "$cur")
+			mapfile -t COMPREPLY < <(compgen -W "class cpu syscall reason cgroup time" -- "$cur")
 		else
 			_aquila_fields "$cur"
 		fi

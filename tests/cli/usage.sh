@@ -69,7 +69,7 @@ err_has "use --by"
 run 2 query "$whole" --from +2s --to +1s
 err_has "the window is empty"
 run 2 losses "$whole" --by moon
-err_has "'moon' is not one of class, cpu, syscall, reason, time"
+err_has "'moon' is not one of class, cpu, syscall, reason, cgroup, time"
 run 2 tree "$whole" --pid x
 err_has "--pid: 'x' is not a whole number"
 for speed in 0 -1 fast 10y 99999999999999999999; do

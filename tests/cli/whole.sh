@@ -74,6 +74,13 @@ done
 
 run 0 losses "$whole"
 verdict complete
+everything=$AQ_SRC/tests/corpus/frozen/v1-everything.aquila
+for format in text csv ndjson; do
+	"$aquila" losses "$everything" --by cgroup --format "$format" >out 2>err || [ $? = 3 ] || fail "losses --by cgroup: $(cat err)"
+	grep -q '4242' out || fail "losses --by cgroup does not name whom a budget limited: $(cat out)"
+done
+"$aquila" losses "$everything" --by time >out 2>err || true
+grep -q 'reason=budget cgroup=4242 ' out || fail "losses --by time does not name whom a budget limited"
 for by in class cpu syscall reason time; do
 	run 3 losses "$gaps" --by "$by"
 	[ -s out ] || fail "$last shows nothing"

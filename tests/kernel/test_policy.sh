@@ -80,6 +80,13 @@ if [ -n "$tree" ] && mkdir "$tree/aquila-test-$$" 2>/dev/null; then
 	kept=$("$aquila" query budget.aquila "evt.type in (read,write) and cgroup.path = /aquila-test-$$" --count 2>/dev/null | head -1)
 	[ "$kept" -gt 100 ] && [ "$kept" -lt 20000 ] || fail "budget: $kept events of the one with a budget"
 	left=$(awk '$1 == "budget" { print $3 }' reasons)
+	# who was limited is told by name, and all that was left out is told so
+	"$aquila" losses budget.aquila --by cgroup --format csv -q >limited || true
+	awk -F, -v path="/aquila-test-$$" -v left="$left" 'NR > 1 { n += $4; if ($5 != path) exit 1 } END { exit n != left }' limited ||
+		fail "budget: $left were left out, by cgroup: $(cat limited)"
+	"$aquila" query budget.aquila 'evt.type = write' --count 2>verdict >count || true
+	grep -q 'left out on purpose by budget (write ' verdict || fail "budget: $(cat verdict)"
+	grep -q . verdict && "$aquila" query budget.aquila 'evt.type = openat' --count >count 2>verdict || fail "budget: a question about others: $(cat verdict)"
 	# reads, writes and the like of that dd: what was kept and what was left out are all there were
 	[ $((left + kept)) -ge 400000 ] && [ $((left + kept)) -lt 400200 ] || fail "budget: $left left out and $kept kept of 400000"
 else

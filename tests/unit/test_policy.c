@@ -28,7 +28,7 @@ AQ_TEST(users)
 	AQ_CHECK_EQ_INT(p.filter.only, AQ_WIRE_FILTER_UID);
 	AQ_CHECK_EQ_INT(add(AQ_POLICY_UID, "!0"), 0);
 	AQ_CHECK(p.filter.uid[2].not && p.filter.uid[2].last == 0);
-	static const char *const bad[] = { "root", "5-", "7-3", "4294967296", "1,,2", "-1", "1 2", "!", "99999999999999999999" };
+	static const char *const bad[] = { "root", "5-", "7-3", "4294967296", "1,,2", "-1", "1 2", "!", "99999999999999999999", "", "33,", "," };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		AQ_CHECK_EQ_INT(add(AQ_POLICY_UID, bad[i]), -EINVAL);
 	p = (struct aq_policy){ 0 };
