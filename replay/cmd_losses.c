@@ -34,7 +34,7 @@ static const char help_text[] =
 	"  aquila losses web.aquila\n"
 	"  aquila losses web.aquila --by time --limit 20\n";
 
-/* A table whose cells are numbers, or text: this program's own, the schema's, or made fit for its format (cgroup paths). */
+/* A table whose cells are numbers or text: this program's own, the schema's, or made fit for its format. */
 struct table {
 	struct aq_out *out;
 	struct aq_capture *capture;
