@@ -85,14 +85,14 @@ int aq_ahead_new(uint64_t room_bytes, struct aq_ahead **ret_ahead)
 	return 0;
 }
 
-/* By the thread that writes, which has given up its privileges by then; what it starts has its rights, not its priority. */
-static void start(struct aq_ahead *a)
+/* What is started has the rights of the thread that starts it, not its priority. */
+void aq_ahead_start(struct aq_ahead *a)
 {
 	struct sched_param param = { 0 };
 	pthread_attr_t attr;
-	a->tried = true;
-	if (pthread_attr_init(&attr) != 0)
+	if (a->tried || pthread_attr_init(&attr) != 0)
 		return;
+	a->tried = true;
 	(void)pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
 	(void)pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
 	(void)pthread_attr_setschedparam(&attr, &param);
@@ -131,8 +131,6 @@ void aq_ahead_use(struct aq_ahead *a, uint64_t end_bytes)
 	while (a->busy && end_bytes > a->made_bytes)
 		pthread_cond_wait(&a->change, &a->lock);
 	a->used_bytes = end_bytes;
-	if (!a->tried)
-		start(a);
 	if (!a->wanted && !a->busy && (a->made_bytes < end_bytes || a->made_bytes - end_bytes < a->room_bytes / 2)) {
 		a->wanted = true;
 		pthread_cond_broadcast(&a->change);

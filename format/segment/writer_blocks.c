@@ -278,5 +278,7 @@ int aq_writer_write_chunks(struct aq_capture_writer *w, struct aq_err *err)
 
 int aq_capture_writer_commit(struct aq_capture_writer *w, struct aq_err *err)
 {
+	if (w->ahead) /* here, as whoever made the writer may have had more rights */
+		aq_ahead_start(w->ahead);
 	return w->failure.code ? aq_writer_fail(w, err) : aq_writer_write_chunk(w, &w->early, err);
 }

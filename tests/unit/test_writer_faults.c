@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 
@@ -18,16 +19,30 @@ static struct {
 	int error;
 } fault;
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* room is made ahead by a thread of the writer's */
+
 static bool fails(void)
 {
-	if (!fault.armed)
-		return false;
-	fault.calls++;
-	if (fault.calls != fault.fail_at && !(fault.lasting && fault.calls > fault.fail_at))
-		return false;
-	fault.failed++;
-	errno = fault.error;
-	return true;
+	bool bad = false;
+	pthread_mutex_lock(&lock);
+	if (fault.armed) {
+		fault.calls++;
+		bad = fault.calls == fault.fail_at || (fault.lasting && fault.calls > fault.fail_at);
+		fault.failed += bad;
+	}
+	pthread_mutex_unlock(&lock);
+	if (bad)
+		errno = fault.error;
+	return bad;
+}
+
+static void arm(bool armed)
+{
+	pthread_mutex_lock(&lock);
+	if (armed)
+		fault.calls = fault.failed = 0;
+	fault.armed = armed;
+	pthread_mutex_unlock(&lock);
 }
 
 ssize_t __real_pwrite(int fd, const void *data, size_t n, off_t offset);
@@ -127,8 +142,7 @@ static struct outcome *record(enum aq_sync sync)
 	AQ_REQUIRE(o != NULL);
 	struct aq_writer_options options = { .chunk_events = 50, .segment_bytes = 6000, .sync = sync, .on_lost = fault_lost,
 					     .user = &o->events };
-	fault.calls = fault.failed = 0;
-	fault.armed = true;
+	arm(true);
 	int r = aq_capture_writer_new(path, &fault_meta, &options, &w, &err);
 	o->made = r == 0;
 	if (r < 0) {
@@ -155,7 +169,7 @@ static struct outcome *record(enum aq_sync sync)
 			o->closed = fault_set_ledger(w, &o->events, FAULT_EVENTS, NULL) == 0 && aq_capture_writer_close(w, NULL) == 0;
 		}
 	}
-	fault.armed = false;
+	arm(false);
 	aq_capture_writer_free(w);
 	return o;
 }
