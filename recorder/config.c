@@ -38,7 +38,11 @@ static const char help_text[] =
 	"                        proc (/proc alone, which costs three times as much) (default: iter)\n"
 	"  -d, --duration T      stop after T: 30s, 5m, 1h, 500ms; a number alone is seconds\n"
 	"\n"
-	"Names from Kubernetes\n"
+	"Names of containers and pods\n"
+	"      --no-enrich       ask nobody for names; cgroups and what their paths tell are recorded all the same\n"
+	"      --runtime-state DIR  look for containers in this state folder of runc, crun or containerd, or this root of\n"
+	"                        podman's, CRI-O's or Docker's storage as well; may be given again; none: not in the usual ones\n"
+	"      --metadata-memory S  for names that wait, and to repeat them in later segments (default: 64M)\n"
 	"      --kubeconfig FILE ask the API server that this file's current context names\n"
 	"      --kube in-cluster ask it as the service account of the pod that this runs in\n"
 	"      --kubelet URL     ask this node's kubelet every 15 s: https://HOST:10250, or http://HOST:10255\n"
@@ -113,6 +117,7 @@ enum {
 	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_SNAPSHOT, OPT_MEMORY, OPT_DUMP_RINGS, OPT_ENV, OPT_DATA,
 	OPT_MAX_STRING, OPT_MAX_ARGV,
 	OPT_KUBECONFIG, OPT_KUBE, OPT_KUBELET, OPT_KUBE_TOKEN, OPT_KUBE_CA, OPT_NODE_NAME, OPT_ANNOTATION,
+	OPT_NO_ENRICH, OPT_RUNTIME_STATE, OPT_METADATA_MEMORY,
 	OPT_POLICY, /* and as many more as there are kinds of policy */
 };
 
@@ -130,6 +135,9 @@ static const struct option long_options[] = {
 	{ "kube-ca", required_argument, NULL, OPT_KUBE_CA },
 	{ "node-name", required_argument, NULL, OPT_NODE_NAME },
 	{ "pod-annotation", required_argument, NULL, OPT_ANNOTATION },
+	{ "no-enrich", no_argument, NULL, OPT_NO_ENRICH },
+	{ "runtime-state", required_argument, NULL, OPT_RUNTIME_STATE },
+	{ "metadata-memory", required_argument, NULL, OPT_METADATA_MEMORY },
 	{ "uid", required_argument, NULL, OPT_POLICY + AQ_POLICY_UID },
 	{ "cgroup", required_argument, NULL, OPT_POLICY + AQ_POLICY_CGROUP },
 	{ "container", required_argument, NULL, OPT_POLICY + AQ_POLICY_CONTAINER },
@@ -467,7 +475,8 @@ static int amount_option(struct aq_config *c, int option, const char *value, str
 	bool time = option == 'd' || option == OPT_SEGMENT_AGE || option == OPT_FLUSH || option == OPT_SIGN_INTERVAL;
 	uint64_t *to = option == 'd' ? &c->duration_ns : option == OPT_SEGMENT_AGE ? &c->segment_age_ns :
 		       option == OPT_FLUSH ? &c->flush_ns : option == OPT_SIGN_INTERVAL ? &c->sign_ns : option == OPT_RING_MEMORY ? &c->ring_bytes :
-		       option == OPT_MEMORY ? &c->memory_bytes : option == OPT_SPOOL ? &c->spool_bytes : &c->segment_bytes;
+		       option == OPT_MEMORY ? &c->memory_bytes :
+		       option == OPT_METADATA_MEMORY ? &c->metadata_bytes : option == OPT_SPOOL ? &c->spool_bytes : &c->segment_bytes;
 
 	if (time ? aq_parse_duration(value, to) < 0 : aq_parse_size(value, to) < 0)
 		return aq_err_set(err, -EINVAL, time ? "'%s' is no time; 30s, 5m, 1h and 500ms are" :
@@ -478,8 +487,22 @@ static int amount_option(struct aq_config *c, int option, const char *value, str
 		return aq_err_set(err, -EINVAL, "--sign-interval takes 1s or more, not '%s'", value);
 	c->ring_given = c->ring_given || option == OPT_RING_MEMORY;
 	c->spool_given = c->spool_given || option == OPT_SPOOL;
-	if ((option == OPT_RING_MEMORY || option == OPT_SPOOL || option == OPT_MEMORY) && (*to < (1u << 20) || *to > 1ull << 40))
+	if ((option == OPT_RING_MEMORY || option == OPT_SPOOL || option == OPT_MEMORY || option == OPT_METADATA_MEMORY) && (*to < (1u << 20) || *to > 1ull << 40))
 		return aq_err_set(err, -EINVAL, "'%s' is no sensible amount of memory; 1M to 1T is", value);
+	return 0;
+}
+
+static int state_option(struct aq_config *c, const char *value, struct aq_err *err)
+{
+	if (strcmp(value, "none") == 0) {
+		c->no_usual_files = true;
+		return 0;
+	}
+	if (value[0] != '/')
+		return aq_err_set(err, -EINVAL, "--runtime-state takes an absolute path or none, not '%s'", value);
+	if (c->state_folder_count == AQ_STATE_FOLDERS_MAX)
+		return aq_err_set(err, -EINVAL, "--runtime-state: more than %d folders", AQ_STATE_FOLDERS_MAX);
+	c->state_folders[c->state_folder_count++] = value;
 	return 0;
 }
 
@@ -602,6 +625,11 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 	case OPT_KEEP:
 	case OPT_PIN_WINDOW:
 		return retention_option(c, option, value, err);
+	case OPT_NO_ENRICH:
+		c->no_enrich = true;
+		return 0;
+	case OPT_RUNTIME_STATE:
+		return state_option(c, value, err);
 	default:
 		if (option >= OPT_KUBECONFIG && option <= OPT_ANNOTATION)
 			return kube_option(c, option, value, err);
@@ -659,8 +687,12 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 			       c->kube.annotation_count > 0))
 		return aq_err_set(err, -EINVAL, "--kube-token-file, --kube-ca, --node-name and --pod-annotation need "
 						"--kubeconfig, --kube or --kubelet");
+	if (c->no_enrich && (c->kube_given || c->state_folder_count > 0 || c->metadata_bytes != 0))
+		return aq_err_set(err, -EINVAL, "--no-enrich asks nobody for names, but other options say whom to ask");
 	if (c->sign == NULL && c->sign_ns != DEFAULT_SIGN_NS)
 		return aq_err_set(err, -EINVAL, "--sign-interval needs --sign KEYFILE");
+	if (c->memory_bytes != 0 && c->metadata_bytes == 0)
+		c->metadata_bytes = 16u << 20; /* of what --memory leaves for everything else */
 	fit_segments(c);
 	r = apply_filters(c, err);
 	if (r == 0 && c->output[0] == '\0')

@@ -23,7 +23,7 @@ enum aq_config_action {
 	AQ_ACTION_PROBE_JSON,
 };
 
-enum { AQ_ENCRYPT_TO_MAX = 64, AQ_ANNOTATIONS_MAX = 32 };
+enum { AQ_ENCRYPT_TO_MAX = 64, AQ_ANNOTATIONS_MAX = 32, AQ_STATE_FOLDERS_MAX = 32 };
 
 struct aq_config {
 	enum aq_config_action action;
@@ -53,6 +53,11 @@ struct aq_config {
 	bool kube_given;               /* names are asked for: */
 	struct aq_kube_options kube;   /* its texts are borrowed from argv; annotations: the next */
 	const char *annotations[AQ_ANNOTATIONS_MAX];
+	bool no_enrich;                /* ask nobody for names */
+	bool no_usual_files;           /* of container runtimes */
+	const char *state_folders[AQ_STATE_FOLDERS_MAX]; /* of them, borrowed from argv */
+	size_t state_folder_count;
+	uint64_t metadata_bytes;       /* for names; 0: 64 MiB */
 	const char *dump_rings;        /* file for what is taken from the rings, borrowed from argv; NULL. For tests */
 	const char *syscalls, *exclude; /* as given, for the capture's own words; borrowed from argv */
 	char *const *command;          /* NULL-terminated, borrowed from argv; NULL: none */

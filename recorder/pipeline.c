@@ -3,6 +3,7 @@
  * Threads and their ends. The drain thread never waits; the encoding thread waits for the spool and the disk. After a
  * write error it goes on emptying the spool, so that the account stays exact, and tries to write from time to time.
  */
+#include "recorder/enrich/fact_keep.h"
 #include "recorder/pipeline.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ enum {
 	STORED_CPUS = 4096,
 	SETTLE_TRIES = 400,
 	SETTLE_STEP_US = 5000,
+	FACTS_AT_A_TIME = 64,
 	VITAL_WAITING = 1024,      /* class 0 events that wait to be committed, at most */
 	VITAL_LOOK_RECORDS = 32,   /* others that may go by between two looks at the clock */
 	VITAL_LOOK_US = 500,       /* between two looks for class 0 while others are worked off */
@@ -68,6 +70,8 @@ struct aq_pipeline {
 	uint64_t vital_times_ns[VITAL_WAITING];
 	struct aq_pipeline_latency latency;
 	struct aq_dns_cache dns;
+	struct aq_fact_keep *keep; /* what later segments repeat */
+	uint64_t facts;
 
 	pthread_mutex_t state_lock;
 	enum aq_pipeline_condition condition;
@@ -126,6 +130,8 @@ int aq_pipeline_new(struct aq_source *src, struct aq_capture_writer *writer, con
 		r = aq_order_new(aq_rings_count(&src->rings), p->spool, &p->order);
 	if (r == 0)
 		r = aq_ledger_new(src, p->drain, options->class_of_event, options->start_ns, &p->ledger);
+	if (r == 0)
+		r = aq_fact_keep_new(options->fact_keep_bytes != 0 ? options->fact_keep_bytes : 16u << 20, &p->keep);
 	if (r == 0 && options->snapshot != NULL)
 		r = aq_checkpoint_new(options->snapshot, options->snapshot_user, 0, &p->checkpoint);
 	if (r < 0)
@@ -144,6 +150,7 @@ void aq_pipeline_free(struct aq_pipeline *p)
 	if (p == NULL)
 		return;
 	aq_checkpoint_free(p->checkpoint);
+	aq_fact_keep_free(p->keep);
 	aq_ledger_free(p->ledger);
 	aq_order_free(p->order);
 	aq_drain_free(p->drain);
@@ -240,6 +247,7 @@ void aq_pipeline_lost(struct aq_pipeline *p, const struct aq_lost_event *ev)
 
 int aq_pipeline_checkpoint(struct aq_pipeline *p, struct aq_err *err)
 {
+	aq_fact_keep_restart(p->keep, clock_ns(CLOCK_BOOTTIME));
 	if (p->checkpoint == NULL)
 		return 0;
 	p->state_from_bytes = p->state_to_bytes = aq_capture_writer_stats(p->writer)->bytes_written;
@@ -293,31 +301,48 @@ static void tell_address(void *user, const struct aq_dns_address *address)
 	if (aq_capture_writer_add(p->writer, &ev, &err) < 0) {
 		answer->failed = true;
 		begin_outage(p, &err);
+		return;
 	}
+	aq_fact_keep_put(p->keep, &(struct aq_fact){ subject, json, strlen(json), answer->time_ns, to_ns });
 }
 
-/* Names that were found meanwhile, so many at a time that events don't wait for them; at the end all. */
-static void tell_facts(struct aq_pipeline *p, bool last)
+static bool write_fact(struct aq_pipeline *p, const struct aq_fact *fact)
 {
-	struct aq_fact *fact = NULL;
+	struct aq_event ev = { .time_ns = clock_ns(CLOCK_BOOTTIME), .id = AQ_EV_fact, .cls = AQ_CLASS_VITAL, .arg_count = 2,
+			       .args = { fact->valid_from_ns, fact->valid_to_ns }, .attr_count = 2 };
 	struct aq_err err = { 0 };
 
-	for (unsigned n = 0; p->options.facts != NULL && (last || n < 64) && can_write(p); n++) {
-		struct aq_event ev = { .time_ns = clock_ns(CLOCK_BOOTTIME), .id = AQ_EV_fact, .cls = AQ_CLASS_VITAL,
-				       .arg_count = 2, .attr_count = 2 };
-		int r;
+	ev.attrs[0] = (struct aq_attr){ .key = AQ_ATTR_NAME, .data = fact->subject, .len = (uint32_t)strlen(fact->subject) };
+	ev.attrs[1] = (struct aq_attr){ .key = AQ_ATTR_JSON, .data = fact->json, .len = (uint32_t)fact->json_len };
+	if (aq_capture_writer_add(p->writer, &ev, &err) == 0)
+		return true;
+	begin_outage(p, &err);
+	return false;
+}
 
+/*
+ * Names that were found meanwhile, and those that a new segment repeats to be read alone: so many at a time that events
+ * don't wait for them; at the end all.
+ */
+static void tell_facts(struct aq_pipeline *p, bool last)
+{
+	const struct aq_fact *kept;
+	struct aq_fact *fact;
+	unsigned n = 0;
+
+	for (; p->options.facts != NULL && (last || n < FACTS_AT_A_TIME) && can_write(p); n++) {
 		fact = aq_fact_queue_take(p->options.facts);
 		if (fact == NULL)
 			break;
-		ev.args[0] = fact->valid_from_ns;
-		ev.args[1] = fact->valid_to_ns;
-		ev.attrs[0] = (struct aq_attr){ .key = AQ_ATTR_NAME, .data = fact->subject, .len = (uint32_t)strlen(fact->subject) };
-		ev.attrs[1] = (struct aq_attr){ .key = AQ_ATTR_JSON, .data = fact->json, .len = (uint32_t)fact->json_len };
-		r = aq_capture_writer_add(p->writer, &ev, &err);
+		/* kept first: what is lost with this segment's end is repeated in the next */
+		aq_fact_keep_put(p->keep, fact);
+		p->facts += write_fact(p, fact);
 		free(fact);
-		if (r < 0)
-			begin_outage(p, &err);
+	}
+	for (; (last || n < FACTS_AT_A_TIME) && can_write(p); n++) {
+		kept = aq_fact_keep_next(p->keep);
+		if (kept == NULL || !write_fact(p, kept))
+			break;
 	}
 }
 
@@ -675,6 +700,9 @@ int aq_pipeline_finish(struct aq_pipeline *p, struct aq_pipeline_result *ret_res
 		.encode_cpu_ns = p->encode_cpu_ns,
 		.gaps = p->gap_count,
 		.outages = p->outages,
+		.facts = p->facts,
+		.facts_refused = p->options.facts != NULL ? aq_fact_queue_refused(p->options.facts) : 0,
+		.facts_not_kept = aq_fact_keep_refused(p->keep),
 	};
 	aq_ledger_sum(p->ledger, p->rows, &ret_result->ledger);
 	if (p->error < 0 && err != NULL)

@@ -39,6 +39,7 @@ struct aq_pipeline_options {
 	int failed_fd;                  /* an eventfd that is written to when aq_pipeline_state changes; -1 none */
 	FILE *dump;                     /* what the drain takes is written there too; NULL. Borrowed until finish */
 	struct aq_fact_queue *facts;    /* written as they come, and what is left at the end; NULL. Borrowed until free */
+	size_t fact_keep_bytes;         /* for facts that later segments repeat; 0: 16 MiB */
 	bool vital;                     /* the writer has AQ_SYNC_VITAL */
 	uint64_t retry_ns;              /* after a write error, at first; later ones wait longer; 0: one second */
 };
@@ -69,6 +70,8 @@ struct aq_pipeline_result {
 	uint64_t events, snapshot_events, bytes, chunks, segments, orphans, damaged;
 	uint64_t drain_cpu_ns, encode_cpu_ns, gaps;
 	uint32_t outages;               /* times that writing failed */
+	uint64_t facts, facts_refused;  /* written (repeats not counted); that found no room on their way */
+	uint64_t facts_not_kept;        /* written, but not repeated in later segments */
 };
 
 /* Both are borrowed until free; the writer is the encoding thread's until finish has returned. */

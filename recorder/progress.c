@@ -89,6 +89,11 @@ void aq_summary_print(FILE *out, const struct aq_summary *summary)
 			r->ledger.skipped);
 	if (r->outages > 0)
 		fprintf(out, "the capture could not be written %" PRIu32 " time%s\n", r->outages, r->outages == 1 ? "" : "s");
+	if (r->facts_refused > 0)
+		fprintf(out, "names: %" PRIu64 " facts found no room and are missing; --metadata-memory gives more\n", r->facts_refused);
+	if (r->facts_not_kept > 0)
+		fprintf(out, "names: %" PRIu64 " facts found no room to be repeated in later segments; --metadata-memory gives more\n",
+			r->facts_not_kept);
 	if (summary->latency != NULL && summary->latency->count > 0)
 		fprintf(out, "%" PRIu64 " vital events were on the disk within %.1f ms (half of them), %.1f ms (99 %%), %.1f ms "
 			"(all), in %" PRIu64 " writes\n", summary->latency->count,

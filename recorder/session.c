@@ -22,8 +22,7 @@
 #include "format/segment/key.h"
 #include "recorder/calls.h"
 #include "recorder/command.h"
-#include "recorder/enrich/fact_queue.h"
-#include "recorder/enrich/kube.h"
+#include "recorder/enrich/enrich.h"
 #include "recorder/meta.h"
 #include "recorder/pipeline.h"
 #include "recorder/privileges.h"
@@ -34,7 +33,6 @@
 
 enum { EXIT_COMPLETE = 0, EXIT_ERROR = 1, EXIT_INCOMPLETE = 3, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 enum { SNAPSHOT_AT_START = 0, SNAPSHOT_AT_SEGMENT = 1 };
-enum { FACTS_WAITING_BYTES = 32 << 20 };
 enum { CHUNK_EVENTS_VITAL = 16384, CHUNK_STRINGS_VITAL = 1 << 20 };
 
 struct session {
@@ -49,8 +47,7 @@ struct session {
 	struct aq_capture_writer *writer;
 	FILE *dump; /* --dump-rings */
 	struct aq_signer *signer;
-	struct aq_fact_queue *facts; /* on their way into the capture; NULL: nobody asks for names */
-	struct aq_kube *kube;
+	struct aq_enrich *enrich; /* NULL: nobody asks for names */
 	struct aq_pipeline *pipeline;
 	struct aq_retention *retention;
 	uint64_t retained_ns; /* when it looked last */
@@ -102,19 +99,23 @@ static int load_recipients(struct session *s)
 	return 0;
 }
 
-static int open_kube(struct session *s)
+static int open_enrich(struct session *s)
 {
-	struct aq_kube_options options = s->config->kube;
+	const struct aq_config *c = s->config;
+	struct aq_kube_options kube = c->kube;
+	const struct aq_enrich_options options = {
+		.kube = c->kube_given ? &kube : NULL,
+		.usual_files = !c->no_usual_files,
+		.state_folders = c->state_folders,
+		.state_folder_count = c->state_folder_count,
+		.memory_bytes = (size_t)c->metadata_bytes,
+	};
 	int r;
 
-	if (!s->config->kube_given)
+	if (c->no_enrich)
 		return 0;
-	options.annotations = s->config->annotations;
-	options.services = true;
-	r = aq_fact_queue_new(FACTS_WAITING_BYTES, &s->facts);
-	if (r < 0)
-		return aq_err_set(&s->err, r, "names: %s", strerror(-r));
-	r = aq_kube_new(&options, aq_fact_queue_put, s->facts, &s->kube, &s->err);
+	kube.annotations = c->annotations;
+	r = aq_enrich_new(&options, &s->enrich, &s->err);
 	if (r == 0 && s->err.text[0] != '\0') {
 		if (!s->config->quiet)
 			fprintf(stderr, "aquilad: %s\n", s->err.text);
@@ -144,7 +145,7 @@ static int check_first(struct session *s)
 		return say(s, EXIT_ERROR);
 	if (load_recipients(s) < 0)
 		return say(s, EXIT_ERROR);
-	if (open_kube(s) < 0)
+	if (open_enrich(s) < 0)
 		return say(s, EXIT_ERROR);
 	aq_probe_run(&s->probe);
 	obstacle = aq_probe_obstacle(&s->probe);
@@ -339,7 +340,8 @@ static int start_pipeline(struct session *s)
 		.failed_fd = s->failed_fd,
 		.vital = s->config->sync == AQ_SYNC_VITAL,
 		.dump = s->dump,
-		.facts = s->facts,
+		.facts = s->enrich != NULL ? aq_enrich_facts(s->enrich) : NULL,
+		.fact_keep_bytes = s->enrich != NULL ? aq_enrich_keep_bytes(s->enrich) : 0,
 	};
 	int r;
 
@@ -508,8 +510,8 @@ static int finish(struct session *s)
 	struct aq_err err = { 0 };
 	int r, status;
 
-	aq_kube_free(s->kube); /* what it has said so far is still written */
-	s->kube = NULL;
+	if (s->enrich != NULL)
+		aq_enrich_stop(s->enrich); /* what was said so far is still written */
 	r = aq_pipeline_finish(s->pipeline, &result, &err);
 	(void)aq_command_ended(&s->command);
 	if (r == 0 && !not_begun)
@@ -557,11 +559,8 @@ static int record(struct session *s)
 	}
 	s->begun_ns = s->shown_ns = clock_ns(CLOCK_MONOTONIC);
 	if (aq_privileges_reduce(&s->err) == 0) {
-		/* without names the recording goes on */
-		int kube = s->kube != NULL ? aq_kube_start(s->kube) : 0;
-
-		if (kube < 0)
-			fprintf(stderr, "aquilad: names from Kubernetes: %s\n", strerror(-kube));
+		if (s->enrich != NULL)
+			aq_enrich_start(s->enrich);
 		run(s);
 	}
 	return finish(s);
@@ -584,9 +583,10 @@ int aq_session_run(const struct aq_config *config, int argc, char *const argv[])
 	status = check_first(s);
 	if (status == 0)
 		status = record(s);
-	aq_kube_free(s->kube);
+	if (s->enrich != NULL)
+		aq_enrich_stop(s->enrich);
 	aq_pipeline_free(s->pipeline);
-	aq_fact_queue_free(s->facts);
+	aq_enrich_free(s->enrich);
 	aq_capture_writer_free(s->writer);
 	aq_iterators_free(s->iterators);
 	aq_retention_free(s->retention);

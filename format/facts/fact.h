@@ -7,15 +7,16 @@
  *   subject              members of the JSON object (text where nothing else is said; any may be missing)
  *   container:ID         name image image_repository image_tag image_digest start engine pod_uid pod namespace
  *                        container (its name within the pod) restarts (number) labels{} mounts[{source,destination,
- *                        type,ro}] env[names only]
+ *                        type,ro}] env[names only] cgroup (path, where that alone doesn't tell the container)
  *   pod:UID              name namespace labels{} annotations{} (those asked for) owner_kind owner_name workload_kind
  *                        workload_name (the owner's owner up to Deployment or CronJob) node service_account phase start
  *                        ips[] containers[{name,id,image,image_digest,restarts,kind}]
  *   namespace:NAME       name labels{}
  *   address:IP           kind (pod, service, container, node, dns) name namespace uid container
  *
- * Every object has "source" (docker, containerd, cri-o, kubelet, kubernetes, dns, import) and may have "unknown", a
- * reason, when that source knows nothing: {"source":"docker","unknown":"no runtime socket"}.
+ * Every object has "source" (docker, containerd, cri-o, podman, docker-files, storage, runc, crun, kubelet,
+ * kubernetes, dns, import), its first member in what the recorder makes, and may have "unknown", a reason, when that source
+ * knows nothing: {"source":"docker","unknown":"no runtime socket"}.
  *
  * One source's later fact about the same subject with the same valid_from replaces its earlier one; one with another
  * valid_from is another time of the same subject (an address given to another pod). Facts of several sources stand
