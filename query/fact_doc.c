@@ -12,7 +12,7 @@
 
 #include "query/facts.h"
 
-enum { COLUMNS_MAX = 4 };
+enum { COLUMNS_MAX = 5 };
 
 struct span {
 	uint32_t at, len; /* at 0: not there */
@@ -40,7 +40,7 @@ static const struct { const char *name; unsigned columns; const char *column[COL
 	[AQ_FL_IPS] = { "ips", 1, { NULL } },
 	[AQ_FL_ENV] = { "env", 1, { NULL } },
 	[AQ_FL_MOUNTS] = { "mounts", 4, { "source", "destination", "type", "ro" } },
-	[AQ_FL_CONTAINERS] = { "containers", 4, { "name", "id", "image", "image_digest" } },
+	[AQ_FL_CONTAINERS] = { "containers", 5, { "name", "id", "image", "image_digest", "restarts" } },
 };
 
 /* What is being made; with doc NULL only counted. */

@@ -26,7 +26,8 @@ enum aq_fact_member {
 enum aq_fact_list { AQ_FL_LABELS, AQ_FL_ANNOTATIONS, AQ_FL_IPS, AQ_FL_ENV, AQ_FL_MOUNTS, AQ_FL_CONTAINERS, AQ_FL_COUNT };
 enum { AQ_PAIR_KEY = 0, AQ_PAIR_VALUE = 1 };
 enum { AQ_MOUNT_SOURCE = 0, AQ_MOUNT_DESTINATION, AQ_MOUNT_TYPE, AQ_MOUNT_RO };
-enum { AQ_POD_CONTAINER_NAME = 0, AQ_POD_CONTAINER_ID, AQ_POD_CONTAINER_IMAGE, AQ_POD_CONTAINER_DIGEST };
+enum { AQ_POD_CONTAINER_NAME = 0, AQ_POD_CONTAINER_ID, AQ_POD_CONTAINER_IMAGE, AQ_POD_CONTAINER_DIGEST,
+       AQ_POD_CONTAINER_RESTARTS };
 
 /* Where a fact comes from, in the order in which sources are believed; those nobody knows come last. */
 enum aq_fact_origin {

@@ -3,6 +3,7 @@
 #include "query/fields_internal.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "format/base/text.h"
@@ -141,6 +142,24 @@ static bool pod_ip(const struct aq_fact_doc *d, unsigned index, struct aq_value 
 	return inet_pton(AF_INET6, text, v->ip) == 1;
 }
 
+static bool restarts(const struct aq_fact_doc *d, struct aq_value *v)
+{
+	bool known = false;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; d && i < aq_doc_rows(d, AQ_FL_CONTAINERS); i++) {
+		struct aq_fact_text t = aq_doc_cell(d, AQ_FL_CONTAINERS, i, AQ_POD_CONTAINER_RESTARTS);
+		char number[20] = "";
+
+		if (!t.s || t.len >= sizeof(number))
+			continue;
+		memcpy(number, t.s, t.len);
+		sum += strtoull(number, NULL, 10);
+		known = true;
+	}
+	return known && aq_v_uint(v, sum);
+}
+
 static bool of_list(const struct aq_field *f, struct aq_row *row, const struct aq_cgroup *c, unsigned index, struct aq_value *v)
 {
 	static const struct { uint16_t id; uint8_t table, list; } lists[] = {
@@ -148,7 +167,7 @@ static bool of_list(const struct aq_field *f, struct aq_row *row, const struct a
 		{ AQ_FIELD_CONTAINER_MOUNTS, AQ_NT_CONTAINER, AQ_FL_MOUNTS }, { AQ_FIELD_K8S_POD_LABEL, AQ_NT_POD, AQ_FL_LABELS },
 		{ AQ_FIELD_K8S_POD_LABELS, AQ_NT_POD, AQ_FL_LABELS }, { AQ_FIELD_K8S_POD_ANNOTATION, AQ_NT_POD, AQ_FL_ANNOTATIONS },
 		{ AQ_FIELD_K8S_POD_IP, AQ_NT_POD, AQ_FL_IPS }, { AQ_FIELD_K8S_NS_LABEL, AQ_NT_NAMESPACE, AQ_FL_LABELS },
-		{ AQ_FIELD_K8S_NS_LABELS, AQ_NT_NAMESPACE, AQ_FL_LABELS },
+		{ AQ_FIELD_K8S_NS_LABELS, AQ_NT_NAMESPACE, AQ_FL_LABELS }, { AQ_FIELD_K8S_POD_RESTARTS, AQ_NT_POD, AQ_FL_CONTAINERS },
 	};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
@@ -161,6 +180,8 @@ static bool of_list(const struct aq_field *f, struct aq_row *row, const struct a
 			return d && put(v, aq_doc_value(d, lists[i].list, f->key, strlen(f->key)));
 		if (f->info->id == AQ_FIELD_K8S_POD_IP)
 			return pod_ip(d, index, v);
+		if (f->info->id == AQ_FIELD_K8S_POD_RESTARTS)
+			return restarts(d, v);
 		return f->info->id == AQ_FIELD_CONTAINER_MOUNTS ? mounts(row, d, v) : all_pairs(row, d, lists[i].list, v);
 	}
 	return false;

@@ -4,6 +4,7 @@
  */
 #include "format/facts/pods.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -366,8 +367,27 @@ static void put_containers(struct maker *m, const cJSON *pod)
 	put_close(m, "]");
 }
 
+/*
+ * An address as everybody else spells it, so that it is one subject: IPv6 in its short form, and what is IPv4 in truth as
+ * IPv4. NULL: it is none.
+ */
+static const char *address(const char *ip, char buf[INET6_ADDRSTRLEN])
+{
+	struct in6_addr a;
+
+	if (ip == NULL)
+		return NULL;
+	if (inet_pton(AF_INET, ip, &a) == 1)
+		return inet_ntop(AF_INET, &a, buf, INET6_ADDRSTRLEN);
+	if (inet_pton(AF_INET6, ip, &a) != 1)
+		return NULL;
+	if (IN6_IS_ADDR_V4MAPPED(&a))
+		return inet_ntop(AF_INET, &a.s6_addr[12], buf, INET6_ADDRSTRLEN);
+	return inet_ntop(AF_INET6, &a, buf, INET6_ADDRSTRLEN);
+}
+
 /* The n-th of the pod's addresses, NULL after the last. podIP is the first of podIPs where both are there. */
-static const char *pod_ip(const cJSON *pod, unsigned n)
+static const char *pod_ip(const cJSON *pod, unsigned n, char buf[INET6_ADDRSTRLEN])
 {
 	const cJSON *status = member(pod, "status"), *ips = member(status, "podIPs");
 	const char *ip;
@@ -378,13 +398,14 @@ static const char *pod_ip(const cJSON *pod, unsigned n)
 		ip = text(cJSON_GetArrayItem(ips, (int)n), "ip", 64);
 	else
 		ip = n == 0 ? text(status, "podIP", 64) : NULL;
-	return ip != NULL && plain(ip) ? ip : NULL;
+	return address(ip, buf);
 }
 
 static void make_pod(struct maker *m, const cJSON *pod)
 {
 	const cJSON *meta = member(pod, "metadata"), *spec = member(pod, "spec"), *status = member(pod, "status");
 	struct aq_pods_owner owner, workload;
+	char buf[INET6_ADDRSTRLEN];
 	const char *ip;
 
 	put_text(m, "name", m->name);
@@ -406,7 +427,7 @@ static void make_pod(struct maker *m, const cJSON *pod)
 	if (m->level >= LEVEL_NO_LISTS)
 		return;
 	put_open(m, "ips", "[");
-	for (unsigned i = 0; (ip = pod_ip(pod, i)) != NULL; i++) {
+	for (unsigned i = 0; (ip = pod_ip(pod, i, buf)) != NULL; i++) {
 		if (m->comma)
 			put(m, ",");
 		aq_json_string(&m->json, ip, strlen(ip));
@@ -487,6 +508,7 @@ static int give_pod(struct maker *m, const cJSON *pod)
 	const cJSON *meta = member(pod, "metadata"), *status = member(pod, "status"), *list, *one;
 	const char *mirror = text(member(meta, "annotations"), "kubernetes.io/config.mirror", 128);
 	const char *phase = text(status, "phase", 64), *ip;
+	char buf[INET6_ADDRSTRLEN];
 	uint64_t start_ns = boot_time(m->o, status, "startTime"), last_ns = 0;
 	unsigned n = 0;
 	int r = 0;
@@ -516,7 +538,7 @@ static int give_pod(struct maker *m, const cJSON *pod)
 		return r;
 	if (phase == NULL || (strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0))
 		last_ns = 0;
-	for (unsigned i = 0; r == 0 && (ip = pod_ip(pod, i)) != NULL; i++)
+	for (unsigned i = 0; r == 0 && (ip = pod_ip(pod, i, buf)) != NULL; i++)
 		r = give_fitting(m, make_address, pod, "address", ip, start_ns != 0 ? start_ns : m->from_ns, last_ns);
 	return r;
 }
@@ -540,6 +562,7 @@ static int give_service(struct maker *m, const cJSON *object)
 {
 	const cJSON *spec = member(object, "spec"), *ips = member(spec, "clusterIPs");
 	uint64_t from_ns = boot_time(m->o, member(object, "metadata"), "creationTimestamp");
+	char buf[INET6_ADDRSTRLEN];
 	int r = 0;
 
 	m->uid = aq_pods_meta(object, "uid", 128);
@@ -549,7 +572,8 @@ static int give_service(struct maker *m, const cJSON *object)
 
 		if (ip == NULL)
 			break;
-		if (plain(ip) && strcmp(ip, "None") != 0)
+		ip = address(ip, buf); /* NULL for "None" too */
+		if (ip != NULL)
 			r = give_fitting(m, make_service, object, "address", ip, from_ns, 0);
 	}
 	return r;

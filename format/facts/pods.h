@@ -22,7 +22,7 @@ struct aq_pods_owner {
 	char kind[64], name[AQ_PODS_NAME_MAX];
 };
 
-/* Who owns a ReplicaSet or Job; false: not known (here). */
+/* Who owns a ReplicaSet or Job; true and ret_owner as it was: nobody; false: not known (here). */
 typedef bool aq_pods_owner_of(void *user, const char *kind, const char *namespace, const char *name,
 			      struct aq_pods_owner *ret_owner);
 

@@ -13,50 +13,53 @@
 
 #include "recorder/enrich/kube_internal.h"
 
+enum { HINT_MIN_NS = 1000000000 };
+
 bool aq_kube_find_owner(void *user, const char *kind, const char *namespace, const char *name, struct aq_pods_owner *ret)
 {
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
 	struct aq_kube *k = user;
-	char key[64 + 2 * AQ_PODS_NAME_MAX + 2];
-	struct aq_kube_owner *more;
 
-	if (strchr(namespace, '/') != NULL || strchr(name, '/') != NULL)
+	/* what isn't a name of Kubernetes has nobody to ask for */
+	if (namespace[strspn(namespace, plain)] != '\0' || name[strspn(name, plain)] != '\0' || namespace[0] == '.' || name[0] == '.')
 		return false;
-	snprintf(key, sizeof(key), "%s/%s/%s", kind, namespace, name);
-	for (size_t i = 0; i < k->owner_count; i++) {
-		if (strcmp(k->owners[i].key, key) == 0) {
-			if (k->owners[i].of.name[0] == '\0')
-				return false;
-			*ret = k->owners[i].of;
-			return true;
-		}
-	}
-	if (k->owner_count == AQ_KUBE_OWNERS_MAX)
-		return false;
-	if ((k->owner_count & (k->owner_count - 1)) == 0) {
-		more = reallocarray(k->owners, k->owner_count == 0 ? 1 : 2 * k->owner_count, sizeof(*more));
-		if (more == NULL)
-			return false;
-		k->owners = more;
-	}
-	k->owners[k->owner_count] = (struct aq_kube_owner){ .key = strdup(key) };
-	if (k->owners[k->owner_count].key != NULL)
-		k->owner_count++;
-	return false;
+	return aq_kube_owners_find(&k->owners, kind, namespace, name, ret);
+}
+
+/* Who watches needs no hints. */
+static bool watched(const struct aq_kube *k)
+{
+	const struct aq_kube_stream *pods = &k->streams[AQ_KUBE_PODS];
+
+	return pods->used && pods->phase == AQ_KUBE_WATCH && pods->said[0] == '\0';
+}
+
+/* A pod has appeared: the kubelet is asked at once, but at most once in a second, and not while it fails. */
+static void take_hint(struct aq_kube *k)
+{
+	struct aq_kube_stream *s = &k->streams[AQ_KUBE_KUBELET];
+	uint64_t soon_ns = s->started_ns + HINT_MIN_NS;
+
+	if (s->failures > 0 || !atomic_exchange(&k->hinted, false) || watched(k))
+		return;
+	k->look_again = true;
+	if (s->next_ns > soon_ns)
+		s->next_ns = soon_ns;
 }
 
 static int begin_due(struct aq_kube *k, long *ret_wait_ms)
 {
+	struct aq_kube_question q;
 	uint64_t now_ns = aq_kube_now_ns(CLOCK_MONOTONIC);
 
 	*ret_wait_ms = 1000;
 	for (unsigned i = 0; i < AQ_KUBE_STREAMS; i++) {
 		struct aq_kube_stream *s = &k->streams[i];
 
-		if (!s->used || s->busy || (i == AQ_KUBE_OWNERS && k->owner_next >= k->owner_count))
+		if (!s->used || s->busy || (i == AQ_KUBE_OWNERS && !aq_kube_owners_next(&k->owners, &q)))
 			continue;
-		if (i == AQ_KUBE_KUBELET && s->failures == 0 && atomic_exchange(&k->hinted, false) &&
-		    s->next_ns > s->started_ns + 2000000000u)
-			s->next_ns = s->started_ns + 2000000000u;
+		if (i == AQ_KUBE_KUBELET)
+			take_hint(k);
 		if (s->next_ns <= now_ns) {
 			aq_kube_stream_begin(s);
 			if (s->fatal < 0)
@@ -149,9 +152,7 @@ static int find_access(struct aq_kube *k, const struct aq_kube_options *o, struc
 
 		if ((strncmp(u, "https://", 8) != 0 && strncmp(u, "http://", 7) != 0) || strpbrk(u, "@?# \"<>\\") != NULL)
 			return aq_err_set(err, -EINVAL, "the kubelet is https://HOST:10250 or http://HOST:10255");
-		k->kubelet.insecure = k->have_api && k->api.insecure;
-		if (replace(&k->kubelet.server, u) < 0 || replace(&k->kubelet.token_file, k->api.token_file) < 0 ||
-		    replace(&k->kubelet.ca_file, k->api.ca_file) < 0)
+		if (replace(&k->kubelet.server, u) < 0 || aq_kube_access_copy(&k->api, &k->kubelet) < 0)
 			return aq_err_set(err, -ENOMEM, "out of memory");
 		while (strlen(k->kubelet.server) > 8 && k->kubelet.server[strlen(k->kubelet.server) - 1] == '/')
 			k->kubelet.server[strlen(k->kubelet.server) - 1] = '\0';
@@ -279,9 +280,7 @@ void aq_kube_free(struct aq_kube *k)
 	if (k->multi != NULL)
 		curl_multi_cleanup(k->multi);
 	aq_kube_store_free(k->store);
-	for (size_t i = 0; i < k->owner_count; i++)
-		free(k->owners[i].key);
-	free(k->owners);
+	aq_kube_owners_release(&k->owners);
 	for (size_t i = 0; i < k->annotation_count; i++)
 		free(k->annotations[i]);
 	free(k->annotations);

@@ -39,6 +39,8 @@ void aq_kube_access_release(struct aq_kube_access *a)
 	forget(&a->token);
 	forget(&a->token_file);
 	forget(&a->ca_file);
+	forget(&a->cert_file);
+	forget(&a->key_file);
 	aq_kube_blob_release(&a->ca);
 	aq_kube_blob_release(&a->cert);
 	aq_kube_blob_release(&a->key);
@@ -96,8 +98,8 @@ static yaml_node_t *child(yaml_document_t *doc, yaml_node_t *map, const char *ke
 	return NULL;
 }
 
-/* Text of a member, borrowed; NULL if it isn't there, is empty, or holds a NUL or line break. */
-static const char *scalar(yaml_document_t *doc, yaml_node_t *map, const char *key)
+/* Text of a member, borrowed; NULL if it isn't there, is empty, or holds a NUL. */
+static const char *lines(yaml_document_t *doc, yaml_node_t *map, const char *key)
 {
 	yaml_node_t *v = child(doc, map, key);
 	const char *s;
@@ -105,7 +107,15 @@ static const char *scalar(yaml_document_t *doc, yaml_node_t *map, const char *ke
 	if (v == NULL || v->type != YAML_SCALAR_NODE || v->data.scalar.length == 0)
 		return NULL;
 	s = (const char *)v->data.scalar.value;
-	return strlen(s) == v->data.scalar.length && strpbrk(s, "\r\n") == NULL ? s : NULL;
+	return strlen(s) == v->data.scalar.length ? s : NULL;
+}
+
+/* Likewise, and NULL if it holds a line break. */
+static const char *scalar(yaml_document_t *doc, yaml_node_t *map, const char *key)
+{
+	const char *s = lines(doc, map, key);
+
+	return s != NULL && strpbrk(s, "\r\n") == NULL ? s : NULL;
 }
 
 /* The member INNER of the element called name in the list OUTER of the file. */
@@ -159,7 +169,7 @@ static int base64(const char *text, struct aq_kube_blob *ret)
 	for (; *text != '\0' && *text != '='; text++) {
 		const char *at = strchr(digits, *text);
 
-		if (*text == ' ' || *text == '\t')
+		if (strchr(" \t\r\n", *text) != NULL)
 			continue;
 		if (at == NULL) {
 			free(out);
@@ -177,27 +187,51 @@ static int base64(const char *text, struct aq_kube_blob *ret)
 	return 0;
 }
 
-/* KEY-data as it is, or the file that KEY names; not there: nothing. */
+/* KEY-data as it is, or the path of the file that KEY names, which must be readable; not there: nothing. */
 static int pem(yaml_document_t *doc, yaml_node_t *map, const char *key, const char *folder, struct aq_kube_blob *ret,
-	       struct aq_err *err)
+	       char **ret_file, struct aq_err *err)
 {
-	char data_key[64], *path = NULL;
+	char data_key[64];
+	struct aq_kube_blob now = { NULL, 0 };
 	const char *data, *file = scalar(doc, map, key);
 	int r;
 
 	snprintf(data_key, sizeof(data_key), "%s-data", key);
-	data = scalar(doc, map, data_key);
-	if (data != NULL)
-		return base64(data, ret) == 0 ? 0 : aq_err_set(err, -EINVAL, "%s is not base64", data_key);
+	data = lines(doc, map, data_key);
+	if (data != NULL) {
+		r = base64(data, ret);
+		return r == 0 ? 0 : r == -ENOMEM ? aq_err_set(err, r, "out of memory") :
+		       aq_err_set(err, r, "%s is not base64", data_key);
+	}
 	if (file == NULL)
 		return 0;
-	r = path_of(folder, file, &path);
-	if (r == 0)
-		r = aq_kube_read_file(path, ret, err);
-	else
-		aq_err_set(err, r, "out of memory");
-	free(path);
+	if (path_of(folder, file, ret_file) < 0)
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	r = aq_kube_read_file(*ret_file, &now, err);
+	aq_kube_blob_release(&now);
 	return r;
+}
+
+/* Go's socks5 lets the proxy look names up, which curl calls socks5h. */
+static int set_proxy(struct aq_kube_access *a, const char *proxy, struct aq_err *err)
+{
+	static const char *const schemes[][2] = {
+		{ "http://", "http://" }, { "https://", "https://" }, { "socks5://", "socks5h://" }, { "socks5h://", "socks5h://" },
+	};
+
+	if (proxy == NULL)
+		return 0;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t n = strlen(schemes[i][0]);
+
+		if (strncmp(proxy, schemes[i][0], n) != 0 || proxy[n] == '\0' || strpbrk(proxy, " \t\r\n\"<>\\") != NULL)
+			continue;
+		if (asprintf(&a->proxy, "%s%s", schemes[i][1], proxy + n) >= 0)
+			return 0;
+		a->proxy = NULL;
+		return aq_err_set(err, -ENOMEM, "out of memory");
+	}
+	return aq_err_set(err, -EINVAL, "proxy-url must be http://, https:// or socks5://HOST:PORT");
 }
 
 static int set_server(struct aq_kube_access *a, const char *server, struct aq_err *err)
@@ -222,14 +256,18 @@ static int from_user(yaml_document_t *doc, yaml_node_t *user, const char *folder
 	if (child(doc, user, "exec") != NULL || child(doc, user, "auth-provider") != NULL)
 		return aq_err_set(err, -EINVAL, "the user logs in through another program (exec, auth-provider), which a "
 						"recorder does not run: use a service account's token or a client certificate");
+	if (child(doc, user, "as") != NULL || child(doc, user, "as-groups") != NULL || child(doc, user, "as-uid") != NULL ||
+	    child(doc, user, "as-user-extra") != NULL)
+		return aq_err_set(err, -EINVAL, "the user acts as another one (as, as-groups …), which a recorder does not: give "
+						"it a user of its own that may read no more");
 	if (scalar(doc, user, "username") != NULL)
 		return aq_err_set(err, -EINVAL, "the user logs in by password, which Kubernetes no longer takes");
-	r = pem(doc, user, "client-certificate", folder, &a->cert, err);
+	r = pem(doc, user, "client-certificate", folder, &a->cert, &a->cert_file, err);
 	if (r == 0)
-		r = pem(doc, user, "client-key", folder, &a->key, err);
+		r = pem(doc, user, "client-key", folder, &a->key, &a->key_file, err);
 	if (r < 0)
 		return r;
-	if ((a->cert.data != NULL) != (a->key.data != NULL))
+	if ((a->cert.data != NULL || a->cert_file != NULL) != (a->key.data != NULL || a->key_file != NULL))
 		return aq_err_set(err, -EINVAL, "client-certificate and client-key need each other");
 	if (copy(&a->token, scalar(doc, user, "token")) < 0 ||
 	    (token_file != NULL && path_of(folder, token_file, &a->token_file) < 0))
@@ -253,18 +291,43 @@ static int from_document(yaml_document_t *doc, const char *folder, struct aq_kub
 		return aq_err_set(err, -EINVAL, "the cluster of context '%.100s' is not among clusters", current);
 	r = set_server(a, scalar(doc, cluster, "server"), err);
 	if (r == 0)
-		r = pem(doc, cluster, "certificate-authority", folder, &a->ca, err);
+		r = pem(doc, cluster, "certificate-authority", folder, &a->ca, &a->ca_file, err);
 	if (r == 0 && user != NULL)
 		r = from_user(doc, user, folder, a, err);
 	if (r < 0)
 		return r;
 	insecure = scalar(doc, cluster, "insecure-skip-tls-verify");
 	a->insecure = insecure != NULL && strcmp(insecure, "true") == 0;
-	if (copy(&a->proxy, scalar(doc, cluster, "proxy-url")) < 0 || copy(&a->tls_name, scalar(doc, cluster, "tls-server-name")) < 0)
+	r = set_proxy(a, lines(doc, cluster, "proxy-url"), err);
+	if (r < 0)
+		return r;
+	if (copy(&a->tls_name, scalar(doc, cluster, "tls-server-name")) < 0)
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	if (a->tls_name != NULL && strspn(a->tls_name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") !=
 	    strlen(a->tls_name))
 		return aq_err_set(err, -EINVAL, "tls-server-name is no name of a host");
+	return 0;
+}
+
+static int copy_blob(const struct aq_kube_blob *b, struct aq_kube_blob *ret)
+{
+	if (b->data == NULL)
+		return 0;
+	ret->data = malloc(b->len + 1);
+	if (ret->data == NULL)
+		return -ENOMEM;
+	memcpy(ret->data, b->data, b->len);
+	ret->len = b->len;
+	return 0;
+}
+
+int aq_kube_access_copy(const struct aq_kube_access *a, struct aq_kube_access *ret)
+{
+	ret->insecure = a->insecure;
+	if (copy(&ret->token, a->token) < 0 || copy(&ret->token_file, a->token_file) < 0 || copy(&ret->ca_file, a->ca_file) < 0 ||
+	    copy(&ret->cert_file, a->cert_file) < 0 || copy(&ret->key_file, a->key_file) < 0 || copy_blob(&a->ca, &ret->ca) < 0 ||
+	    copy_blob(&a->cert, &ret->cert) < 0 || copy_blob(&a->key, &ret->key) < 0)
+		return -ENOMEM;
 	return 0;
 }
 

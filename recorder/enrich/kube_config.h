@@ -17,9 +17,10 @@ struct aq_kube_blob {
 
 struct aq_kube_access {        /* owned, all of it; NULL where nothing is said */
 	char *server;          /* https://HOST:PORT[/PREFIX], without a final slash */
-	char *proxy, *tls_name;
+	char *proxy;           /* http://, https:// or socks5h://; may hold a password */
+	char *tls_name;
 	char *token, *token_file; /* the file counts where both are there, and is read anew for each request */
-	char *ca_file;         /* likewise */
+	char *ca_file, *cert_file, *key_file; /* likewise */
 	struct aq_kube_blob ca, cert, key; /* PEM */
 	bool insecure;
 };
@@ -30,6 +31,8 @@ enum { AQ_KUBE_FILE_MAX = 1 << 20 };
 int aq_kube_access_parse(const char *text, size_t n, const char *folder, struct aq_kube_access *ret, struct aq_err *err);
 int aq_kube_access_load(const char *path, struct aq_kube_access *ret, struct aq_err *err);
 int aq_kube_access_in_cluster(const char *folder, struct aq_kube_access *ret, struct aq_err *err);
+/* Who to be and whom to trust, without server, tls_name and proxy; ret must be empty. -ENOMEM. */
+int aq_kube_access_copy(const struct aq_kube_access *a, struct aq_kube_access *ret);
 /* Overwrites secrets before it frees them. */
 void aq_kube_access_release(struct aq_kube_access *a);
 

@@ -282,8 +282,8 @@ int aq_kube_store_commit(struct aq_kube_store *s, unsigned kind, const char *key
 	}
 	o->generation = s->generation[kind];
 	r = merge(s, o, now_ns);
-	if (gone)
-		remove_object(s, at);
+	if (gone || s->bytes > s->max_bytes) /* one that has grown has no more right to stay than a new one */
+		remove_object(s, find(s, kind, key));
 	return r;
 }
 

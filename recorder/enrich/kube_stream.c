@@ -13,16 +13,16 @@
 
 #include <cjson/cJSON.h>
 
-enum { SECOND = 1000000000, BACKOFF_MAX_S = 60, RETRY_AFTER_MAX_S = 300 };
+enum { SECOND = 1000000000, BACKOFF_MAX_S = 60, LOOK_AGAIN_S = 3, RETRY_AFTER_MAX_S = 300 };
 
 static const struct {
-	const char *path, *kind, *fact, *source;
+	const char *kind, *fact, *source;
 } kinds[AQ_KUBE_STREAMS] = {
-	[AQ_KUBE_PODS] = { "/api/v1/pods", "Pod", "pod", "kubernetes" },
-	[AQ_KUBE_NAMESPACES] = { "/api/v1/namespaces", "Namespace", "namespace", "kubernetes" },
-	[AQ_KUBE_SERVICES] = { "/api/v1/services", "Service", "address", "kubernetes" },
-	[AQ_KUBE_KUBELET] = { "/pods", "Pod", "pod", "kubelet" },
-	[AQ_KUBE_OWNERS] = { "", "", "", "kubernetes" },
+	[AQ_KUBE_PODS] = { "Pod", "pod", "kubernetes" },
+	[AQ_KUBE_NAMESPACES] = { "Namespace", "namespace", "kubernetes" },
+	[AQ_KUBE_SERVICES] = { "Service", "address", "kubernetes" },
+	[AQ_KUBE_KUBELET] = { "Pod", "pod", "kubelet" },
+	[AQ_KUBE_OWNERS] = { "", "", "kubernetes" },
 };
 
 uint64_t aq_kube_now_ns(clockid_t clock)
@@ -38,8 +38,7 @@ static uint64_t boot_now(void)
 	return aq_kube_now_ns(CLOCK_BOOTTIME);
 }
 
-static void blame(struct aq_kube_stream *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void blame(struct aq_kube_stream *s, const char *format, ...)
+void aq_kube_blame(struct aq_kube_stream *s, const char *format, ...)
 {
 	va_list args;
 
@@ -71,6 +70,7 @@ static void take_object(struct aq_kube_stream *s, const cJSON *object, bool gone
 		key = aq_pods_meta(object, "name", AQ_PODS_NAME_MAX);
 	if (key == NULL)
 		return;
+	s->objects++;
 	aq_kube_store_begin(k->store);
 	r = aq_pods_facts(object, &o, aq_kube_store_add, k->store);
 	if (r == 0)
@@ -95,6 +95,25 @@ static void keep_version(struct aq_kube_stream *s, const cJSON *object)
 		snprintf(s->version, sizeof(s->version), "%s", version);
 }
 
+/* Says why names are missing, or that they aren't any more. */
+static int tell(struct aq_kube_stream *s)
+{
+	struct aq_kube *k = s->kube;
+	uint64_t now_ns = boot_now();
+	const char *reason = s->reason[0] != '\0' ? s->reason : s->note;
+	int r = 0;
+
+	if (s->kind == AQ_KUBE_OWNERS || strcmp(reason, s->said) == 0)
+		return 0;
+	if (s->said[0] != '\0')
+		r = aq_pods_unknown(kinds[s->kind].source, kinds[s->kind].fact, s->said, s->said_from_ns, now_ns, k->sink, k->user);
+	if (r == 0 && reason[0] != '\0')
+		r = aq_pods_unknown(kinds[s->kind].source, kinds[s->kind].fact, reason, now_ns, 0, k->sink, k->user);
+	memcpy(s->said, reason, sizeof(s->said));
+	s->said_from_ns = now_ns;
+	return r;
+}
+
 /* A line of a watch: {"type":…,"object":…}. */
 static void take_line(struct aq_kube_stream *s)
 {
@@ -107,18 +126,23 @@ static void take_line(struct aq_kube_stream *s)
 	type = cJSON_GetObjectItemCaseSensitive(doc, "type");
 	object = cJSON_GetObjectItemCaseSensitive(doc, "object");
 	if (!cJSON_IsObject(doc) || !cJSON_IsString(type) || !cJSON_IsObject(object)) {
-		blame(s, "a watch event that is none");
+		aq_kube_blame(s, "a watch event that is none");
 	} else if (strcmp(type->valuestring, "ERROR") == 0) {
 		code = cJSON_GetObjectItemCaseSensitive(object, "code");
 		if (cJSON_IsNumber(code) && code->valuedouble == 410)
 			s->gone = true;
 		else
-			blame(s, "the watch ended with error %d", cJSON_IsNumber(code) ? code->valueint : 0);
+			aq_kube_blame(s, "the watch ended with error %d", cJSON_IsNumber(code) ? code->valueint : 0);
 	} else {
 		if (strcmp(type->valuestring, "BOOKMARK") != 0)
 			take_object(s, object, strcmp(type->valuestring, "DELETED") == 0);
 		keep_version(s, object);
 		s->failures = 0;
+		if (s->note[0] != '\0' && s->objects > 0) {
+			s->note[0] = '\0';
+			if (s->fatal == 0)
+				s->fatal = tell(s);
+		}
 	}
 	cJSON_Delete(doc);
 	aq_buf_reset(&s->line);
@@ -132,7 +156,7 @@ static void take_watch(struct aq_kube_stream *s, const char *data, size_t n)
 
 		aq_buf_put(&s->line, data, part);
 		if (s->line.failed) {
-			blame(s, "a watch event of more than %d MiB", AQ_KUBE_LINE_MAX >> 20);
+			aq_kube_blame(s, "a watch event of more than %d MiB", AQ_KUBE_LINE_MAX >> 20);
 			return;
 		}
 		if (end == NULL) {
@@ -163,7 +187,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
 		return s->reason[0] == '\0' && !s->gone && s->fatal == 0 ? n : CURL_WRITEFUNC_ERROR;
 	}
 	if (s->answer_bytes > AQ_KUBE_ANSWER_MAX) {
-		blame(s, "a list of more than %d MiB", AQ_KUBE_ANSWER_MAX >> 20);
+		aq_kube_blame(s, "a list of more than %d MiB", AQ_KUBE_ANSWER_MAX >> 20);
 		return CURL_WRITEFUNC_ERROR;
 	}
 	if (s->kind == AQ_KUBE_OWNERS) {
@@ -172,7 +196,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
 	}
 	r = aq_json_items_feed(&s->items, data, n, list_item, s);
 	if (r < 0 && s->fatal == 0)
-		blame(s, r == -EMSGSIZE ? "an object of more than 4 MiB" : r == -ENOMEM ? "out of memory" : "an answer that is no JSON, or too deep");
+		aq_kube_blame(s, r == -EMSGSIZE ? "an object of more than 4 MiB" : r == -ENOMEM ? "out of memory" : "an answer that is no JSON, or too deep");
 	return r < 0 ? CURL_WRITEFUNC_ERROR : n;
 }
 
@@ -181,240 +205,18 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
 	static const char name[] = "retry-after:";
 	struct aq_kube_stream *s = user;
 	size_t n = size * count;
-	char number[16];
+	uint64_t seconds = 0;
+	size_t i = sizeof(name) - 1;
 
-	if (n > sizeof(name) && n < 64 && strncasecmp(data, name, sizeof(name) - 1) == 0) {
-		unsigned long seconds;
-
-		snprintf(number, sizeof(number), "%.*s", (int)(n - sizeof(name) + 1), data + sizeof(name) - 1);
-		seconds = strtoul(number, NULL, 10);
+	if (n > sizeof(name) && strncasecmp(data, name, i) == 0) {
+		while (i < n && data[i] == ' ')
+			i++;
+		/* a date, which the standard allows as well, counts as nothing */
+		for (; i < n && data[i] >= '0' && data[i] <= '9' && seconds < RETRY_AFTER_MAX_S; i++)
+			seconds = seconds * 10 + (uint64_t)(data[i] - '0');
 		s->retry_after_ns = (seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S) * SECOND;
 	}
 	return n;
-}
-
-/* Names come from objects: only what may stand in a path goes there. */
-static void put_escaped(struct aq_buf *url, const char *text)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~";
-	char hex[4];
-
-	for (; *text != '\0'; text++) {
-		if (strchr(plain, *text) != NULL || (*text == '.' && text[1] != '.' )) {
-			aq_buf_put(url, text, 1);
-		} else {
-			snprintf(hex, sizeof(hex), "%%%02X", (unsigned char)*text);
-			aq_buf_put(url, hex, 3);
-		}
-	}
-}
-
-static void put(struct aq_buf *url, const char *text)
-{
-	aq_buf_put(url, text, strlen(text));
-}
-
-/* https://TLS-NAME/… where one is given: the name is what certificates are held against; on_connect_to leads to the server. */
-static void put_server(struct aq_buf *url, const struct aq_kube_access *a)
-{
-	const char *host, *rest;
-
-	if (a->tls_name == NULL || strncmp(a->server, "https://", 8) != 0) {
-		put(url, a->server);
-		return;
-	}
-	host = a->server + 8;
-	rest = host[0] == '[' ? strchr(host, ']') : host;
-	rest = rest != NULL ? strpbrk(rest, ":/") : NULL;
-	put(url, "https://");
-	put(url, a->tls_name);
-	put(url, rest != NULL ? rest : "");
-}
-
-static int put_url(struct aq_kube_stream *s, struct aq_buf *url)
-{
-	struct aq_kube *k = s->kube;
-	char more[256];
-
-	put_server(url, s->access);
-	if (s->kind == AQ_KUBE_OWNERS) {
-		char kind[64], namespace[AQ_PODS_NAME_MAX], name[AQ_PODS_NAME_MAX];
-
-		if (sscanf(k->owners[k->owner_next].key, "%63[^/]/%253[^/]/%253[^/]", kind, namespace, name) != 3)
-			return -EINVAL;
-		put(url, kind[0] == 'R' ? "/apis/apps/v1/namespaces/" : "/apis/batch/v1/namespaces/");
-		put_escaped(url, namespace);
-		put(url, kind[0] == 'R' ? "/replicasets/" : "/jobs/");
-		put_escaped(url, name);
-	} else {
-		put(url, kinds[s->kind].path);
-		if (s->kind != AQ_KUBE_KUBELET) {
-			snprintf(more, sizeof(more), s->phase == AQ_KUBE_LIST ? "?limit=%d" : "?watch=1&allowWatchBookmarks=true",
-				 AQ_KUBE_PAGE);
-			put(url, more);
-		}
-		if (s->kind == AQ_KUBE_PODS && strcmp(k->node, "*") != 0) {
-			put(url, "&fieldSelector=spec.nodeName%3D");
-			put_escaped(url, k->node);
-		}
-		if (s->phase == AQ_KUBE_WATCH) {
-			snprintf(more, sizeof(more), "&resourceVersion=%s&timeoutSeconds=%llu", s->version,
-				 (unsigned long long)(k->watch_ns / SECOND + 1));
-			put(url, more);
-		} else if (s->answer_continue != NULL) {
-			put(url, "&continue=");
-			put_escaped(url, s->answer_continue);
-		}
-	}
-	aq_buf_put_u8(url, 0);
-	return url->failed ? -ENOMEM : 0;
-}
-
-static int add_header(struct aq_kube_stream *s, const char *text)
-{
-	struct curl_slist *more = curl_slist_append(s->headers, text);
-
-	if (more == NULL)
-		return -ENOMEM;
-	s->headers = more;
-	return 0;
-}
-
-/* The token goes nowhere but into the header, and never over a line that everybody reads. */
-static int add_token(struct aq_kube_stream *s)
-{
-	const struct aq_kube_access *a = s->access;
-	struct aq_kube_blob file = { NULL, 0 };
-	const char *token = a->token;
-	struct aq_buf header;
-	int r = 0;
-
-	if (strncmp(a->server, "https://", 8) != 0)
-		return 0;
-	if (a->token_file != NULL) {
-		struct aq_err err = { 0 };
-
-		if (aq_kube_read_file(a->token_file, &file, &err) < 0) {
-			blame(s, "the token can't be read: %s", strerror(-err.code));
-			return err.code;
-		}
-		token = file.data;
-	}
-	if (token != NULL) {
-		size_t n = strcspn(token, " \t\r\n");
-
-		aq_buf_init(&header, AQ_KUBE_FILE_MAX + 64);
-		put(&header, "Authorization: Bearer ");
-		aq_buf_put(&header, token, n);
-		aq_buf_put_u8(&header, 0);
-		r = header.failed ? -ENOMEM : add_header(s, (const char *)header.data);
-		if (header.data != NULL)
-			explicit_bzero(header.data, header.capacity);
-		aq_buf_release(&header);
-	}
-	aq_kube_blob_release(&file);
-	return r;
-}
-
-static void set_blob(CURL *easy, CURLoption option, const struct aq_kube_blob *b)
-{
-	struct curl_blob blob = { b->data, b->len, CURL_BLOB_NOCOPY };
-
-	if (b->data != NULL)
-		curl_easy_setopt(easy, option, &blob);
-}
-
-static int set_tls(struct aq_kube_stream *s)
-{
-	const struct aq_kube_access *a = s->access;
-
-	if (a->ca_file != NULL) {
-		struct aq_err err = { 0 };
-
-		aq_kube_blob_release(&s->ca);
-		if (aq_kube_read_file(a->ca_file, &s->ca, &err) < 0) {
-			blame(s, "the CA's certificate can't be read: %s", strerror(-err.code));
-			return err.code;
-		}
-	}
-	set_blob(s->easy, CURLOPT_CAINFO_BLOB, a->ca_file != NULL ? &s->ca : &a->ca);
-	if (a->cert.data != NULL) {
-		set_blob(s->easy, CURLOPT_SSLCERT_BLOB, &a->cert);
-		set_blob(s->easy, CURLOPT_SSLKEY_BLOB, &a->key);
-		curl_easy_setopt(s->easy, CURLOPT_SSLCERTTYPE, "PEM");
-		curl_easy_setopt(s->easy, CURLOPT_SSLKEYTYPE, "PEM");
-	}
-	if (a->insecure) {
-		curl_easy_setopt(s->easy, CURLOPT_SSL_VERIFYPEER, 0L);
-		curl_easy_setopt(s->easy, CURLOPT_SSL_VERIFYHOST, 0L);
-	}
-	return 0;
-}
-
-static void free_headers(struct aq_kube_stream *s)
-{
-	for (struct curl_slist *h = s->headers; h != NULL; h = h->next)
-		explicit_bzero(h->data, strlen(h->data));
-	curl_slist_free_all(s->headers);
-	s->headers = NULL;
-}
-
-static int prepare(struct aq_kube_stream *s)
-{
-	const struct aq_kube_access *a = s->access;
-	struct aq_kube *k = s->kube;
-	uint64_t limit_ns = s->phase == AQ_KUBE_WATCH ? k->watch_ns + k->stall_ns : 6 * k->stall_ns;
-	struct aq_buf url;
-	int r;
-
-	curl_easy_reset(s->easy);
-	free_headers(s);
-	aq_buf_init(&url, 16384);
-	r = put_url(s, &url);
-	if (r == 0)
-		curl_easy_setopt(s->easy, CURLOPT_URL, (char *)url.data);
-	aq_buf_release(&url);
-	if (r == 0)
-		r = add_header(s, "Accept: application/json");
-	if (r == 0)
-		r = add_token(s);
-	if (r == 0)
-		r = set_tls(s);
-	if (r < 0)
-		return r;
-	if (a->tls_name != NULL && strncmp(a->server, "https://", 8) == 0) {
-		/* ::HOST: any name of a URL, to that host and the same port */
-		char to[400];
-		const char *host = a->server + 8;
-		size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
-		struct curl_slist *list;
-
-		snprintf(to, sizeof(to), "::%.*s:", (int)n, host);
-		list = curl_slist_append(NULL, to);
-		if (list == NULL)
-			return -ENOMEM;
-		/* it is only read when the request begins: kept with the headers' life */
-		curl_easy_setopt(s->easy, CURLOPT_CONNECT_TO, list);
-		curl_slist_free_all(s->connect_to);
-		s->connect_to = list;
-	}
-	curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers);
-	curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(s->easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(s->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-	curl_easy_setopt(s->easy, CURLOPT_USERAGENT, "aquilad/" AQ_VERSION);
-	curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(k->stall_ns / 1000000));
-	curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, (long)(limit_ns / 1000000));
-	if (a->proxy != NULL)
-		curl_easy_setopt(s->easy, CURLOPT_PROXY, a->proxy);
-	curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_data);
-	curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);
-	curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, s);
-	curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s);
-	return 0;
 }
 
 /* Half to one and a half of 0.5 s, 1 s, 2 s … and of what the server asks for at least that. */
@@ -433,26 +235,10 @@ static void back_off(struct aq_kube_stream *s)
 	s->next_ns = aq_kube_now_ns(CLOCK_MONOTONIC) + wait_ns;
 }
 
-/* Says why names are missing, or that they aren't any more. */
-static int tell(struct aq_kube_stream *s)
-{
-	struct aq_kube *k = s->kube;
-	uint64_t now_ns = boot_now();
-	int r = 0;
-
-	if (s->kind == AQ_KUBE_OWNERS || strcmp(s->reason, s->said) == 0)
-		return 0;
-	if (s->said[0] != '\0')
-		r = aq_pods_unknown(kinds[s->kind].source, kinds[s->kind].fact, s->said, s->said_from_ns, now_ns, k->sink, k->user);
-	if (r == 0 && s->reason[0] != '\0')
-		r = aq_pods_unknown(kinds[s->kind].source, kinds[s->kind].fact, s->reason, now_ns, 0, k->sink, k->user);
-	memcpy(s->said, s->reason, sizeof(s->said));
-	s->said_from_ns = now_ns;
-	return r;
-}
-
 void aq_kube_stream_begin(struct aq_kube_stream *s)
 {
+	bool ready;
+
 	s->reason[0] = '\0';
 	s->gone = s->aborted = false;
 	s->answer_bytes = 0;
@@ -460,10 +246,20 @@ void aq_kube_stream_begin(struct aq_kube_stream *s)
 	aq_buf_reset(&s->line);
 	aq_json_items_reset(&s->items);
 	s->started_ns = aq_kube_now_ns(CLOCK_MONOTONIC);
-	if (s->phase == AQ_KUBE_LIST && s->answer_continue == NULL && s->kind != AQ_KUBE_OWNERS)
+	if (s->phase == AQ_KUBE_LIST && s->answer_continue == NULL && s->kind != AQ_KUBE_OWNERS) {
 		aq_kube_store_list_begin(s->kube->store, s->kind);
-	if (prepare(s) < 0 || curl_multi_add_handle(s->kube->multi, s->easy) != CURLM_OK) {
-		blame(s, "the request can't be made");
+		s->pages = s->objects = 0;
+	}
+	ready = aq_kube_request_prepare(s) == 0;
+	if (ready) {
+		curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_data);
+		curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);
+		curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, on_header);
+		curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, s);
+		curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s);
+	}
+	if (!ready || curl_multi_add_handle(s->kube->multi, s->easy) != CURLM_OK) {
+		aq_kube_blame(s, "the request can't be made");
 		s->fatal = tell(s);
 		back_off(s);
 		return;
@@ -481,20 +277,31 @@ static int list_done(struct aq_kube_stream *s)
 	free(s->answer_continue);
 	s->answer_continue = NULL;
 	if (!cJSON_IsString(kind) || !cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(rest, "items"))) {
-		blame(s, "an answer that is no list");
+		aq_kube_blame(s, "an answer that is no list");
+	} else if (more != NULL && ++s->pages >= AQ_KUBE_PAGES_MAX) {
+		aq_kube_blame(s, "a list of more than %d pages", AQ_KUBE_PAGES_MAX);
 	} else if (more != NULL) {
 		s->answer_continue = strdup(more);
 		if (s->answer_continue == NULL)
-			blame(s, "out of memory");
+			aq_kube_blame(s, "out of memory");
 	} else {
 		r = aq_kube_store_list_end(s->kube->store, s->kind, boot_now());
-		s->version[0] = '\0';
+		s->version[0] = s->note[0] = '\0';
 		keep_version(s, rest);
 		s->failures = 0;
+		s->listed = true;
+		s->whole = false;
+		if (s->objects == 0 && s->kind == AQ_KUBE_PODS) /* most often a name that isn't the node's */
+			snprintf(s->note, sizeof(s->note), strcmp(s->kube->node, "*") == 0 ? "the API server has no pods" :
+				 "the API server has no pod of node '%.100s'", s->kube->node);
 		if (s->kind == AQ_KUBE_KUBELET) {
 			s->next_ns = aq_kube_now_ns(CLOCK_MONOTONIC) + s->kube->poll_ns;
+			/* what was hinted at may be there by now without its container */
+			if (s->kube->look_again && s->kube->poll_ns > LOOK_AGAIN_S * (uint64_t)SECOND)
+				s->next_ns = aq_kube_now_ns(CLOCK_MONOTONIC) + LOOK_AGAIN_S * (uint64_t)SECOND;
+			s->kube->look_again = false;
 		} else if (s->version[0] == '\0') {
-			blame(s, "a list without a version");
+			aq_kube_blame(s, "a list without a version");
 		} else {
 			s->phase = AQ_KUBE_WATCH;
 		}
@@ -506,24 +313,27 @@ static int list_done(struct aq_kube_stream *s)
 static int owner_done(struct aq_kube_stream *s, long status)
 {
 	struct aq_kube *k = s->kube;
-	struct aq_kube_owner *o = &k->owners[k->owner_next];
-	char kind[64], namespace[AQ_PODS_NAME_MAX], name[AQ_PODS_NAME_MAX];
 	cJSON *doc = status == 200 ? aq_json_parse(s->line.data, s->line.len) : NULL;
+	bool known = aq_pods_meta(doc, "name", AQ_PODS_NAME_MAX) != NULL, owned;
+	struct aq_kube_question q;
+	struct aq_pods_owner of;
 	int r = 0;
 
-	if (status != 200 && status != 404 && s->failures < 5) {
-		back_off(s); /* asked again; after five times the pod's own words have to do */
-		return 0;
+	if (!aq_kube_owners_next(&k->owners, &q))
+		;
+	else if (known) {
+		owned = aq_pods_controller(doc, &of);
+		r = aq_kube_store_owner(k->store, q.namespace, q.kind, q.name, owned ? of.kind : q.kind, owned ? of.name : q.name);
+		aq_kube_owners_answer(&k->owners, true, owned ? &of : NULL);
+		s->failures = 0;
+	} else if (status == 404) {
+		aq_kube_owners_answer(&k->owners, false, NULL);
+		s->failures = 0;
+	} else { /* until then the pod's own words have to do */
+		aq_kube_owners_later(&k->owners);
+		back_off(s);
 	}
-	if (doc != NULL && aq_pods_controller(doc, &o->of) &&
-	    sscanf(o->key, "%63[^/]/%253[^/]/%253[^/]", kind, namespace, name) == 3)
-		r = aq_kube_store_owner(k->store, namespace, kind, name, o->of.kind, o->of.name);
 	cJSON_Delete(doc);
-	o->asked = true;
-	k->owner_next++;
-	s->failures = 0;
-	if (status != 200 && status != 404)
-		s->next_ns = aq_kube_now_ns(CLOCK_MONOTONIC) + BACKOFF_MAX_S * (uint64_t)SECOND;
 	return r;
 }
 
@@ -532,17 +342,17 @@ static void judge(struct aq_kube_stream *s, CURLcode result, long status)
 	bool quiet_end = s->phase == AQ_KUBE_WATCH && status == 200;
 
 	if (s->aborted)
-		blame(s, "the answer doesn't go on");
+		aq_kube_blame(s, "the answer doesn't go on");
 	else if (status == 410)
 		s->gone = true;
 	else if (status != 0 && status != 200)
-		blame(s, status == 401 ? "HTTP 401: the token or certificate isn't accepted" :
+		aq_kube_blame(s, status == 401 ? "HTTP 401: the token or certificate isn't accepted" :
 			 status == 403 ? "HTTP 403: not allowed to list them" : "HTTP %ld", status);
 	else if (s->gone || s->fatal < 0)
 		;
 	else if (result != CURLE_OK && !(quiet_end && result == CURLE_OPERATION_TIMEDOUT))
 		/* a watch that breaks off is nothing to speak of, unless it can't be had again */
-		blame(s, "%s", quiet_end && s->failures == 0 ? "" : curl_easy_strerror(result));
+		aq_kube_blame(s, "%s", quiet_end && s->failures == 0 ? "" : curl_easy_strerror(result));
 }
 
 int aq_kube_stream_done(struct aq_kube_stream *s, CURLcode result)
@@ -554,20 +364,26 @@ int aq_kube_stream_done(struct aq_kube_stream *s, CURLcode result)
 	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_multi_remove_handle(s->kube->multi, s->easy);
 	s->busy = false;
-	free_headers(s);
+	aq_kube_request_forget(s);
 	if (s->fatal < 0)
 		return s->fatal;
 	if (s->kind == AQ_KUBE_OWNERS)
 		return owner_done(s, result == CURLE_OK ? status : 0);
 	judge(s, result, status);
 	if (s->gone) {
+		s->whole = s->phase == AQ_KUBE_LIST && s->answer_continue != NULL;
+		s->listed = true;
 		s->phase = AQ_KUBE_LIST;
 		free(s->answer_continue);
 		s->answer_continue = NULL;
 		s->reason[0] = '\0';
-		if (s->failures++ > 0)
+		if (s->failures >= 3)
+			aq_kube_blame(s, "HTTP 410: what it lists is gone again and again");
+		if (s->failures > 0)
 			back_off(s);
-		return 0;
+		else
+			s->failures++;
+		return tell(s);
 	}
 	if (s->reason[0] == '\0' && s->phase == AQ_KUBE_LIST)
 		r = list_done(s);
@@ -578,6 +394,7 @@ int aq_kube_stream_done(struct aq_kube_stream *s, CURLcode result)
 	if (s->reason[0] != '\0') {
 		free(s->answer_continue);
 		s->answer_continue = NULL;
+		s->whole = false;
 		if (status == 200 && s->phase == AQ_KUBE_WATCH)
 			s->phase = AQ_KUBE_LIST; /* what of it was understood isn't certain */
 		back_off(s);
@@ -590,12 +407,17 @@ bool aq_kube_stream_stalled(const struct aq_kube_stream *s)
 	uint64_t now_ns = aq_kube_now_ns(CLOCK_MONOTONIC), stall_ns = s->kube->stall_ns;
 	curl_off_t first_us = 0;
 
+	long status = 0;
+
 	if (s->line_ns != 0)
 		return now_ns - s->line_ns > stall_ns;
+	if (s->phase == AQ_KUBE_WATCH) { /* its end may be far, its beginning isn't */
+		curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+		return status == 0 && now_ns - s->started_ns > stall_ns;
+	}
 	curl_easy_getinfo(s->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_us);
-	if (s->phase == AQ_KUBE_LIST) /* nothing yet, or less than 1000 bytes a second */
-		return now_ns - s->started_ns > stall_ns && (first_us == 0 || s->answer_bytes < (now_ns - s->started_ns) / 1000000);
-	return false;
+	/* nothing yet, or less than 1000 bytes a second */
+	return now_ns - s->started_ns > stall_ns && (first_us == 0 || s->answer_bytes < (now_ns - s->started_ns) / 1000000);
 }
 
 void aq_kube_stream_release(struct aq_kube_stream *s)
@@ -603,9 +425,7 @@ void aq_kube_stream_release(struct aq_kube_stream *s)
 	if (s->busy)
 		curl_multi_remove_handle(s->kube->multi, s->easy);
 	curl_easy_cleanup(s->easy);
-	free_headers(s);
-	curl_slist_free_all(s->connect_to);
-	aq_kube_blob_release(&s->ca);
+	aq_kube_request_release(s);
 	free(s->answer_continue);
 	aq_json_items_release(&s->items);
 	aq_buf_release(&s->line);

@@ -30,8 +30,8 @@ cp out count_before
 run 0 enrich "$names" --from pods.json
 out_has "of 2 pods, 1 namespaces, "
 [ "$(sha256sum <"$names/segment-000001.aqs")" = "$before" ] || fail "the recording was changed"
-run 0 query "$names" "$lost" --fields k8s.pod.name,k8s.ns.name,k8s.deployment.name,k8s.rs.name,k8s.node.name,k8s.sa.name,container.name,k8s.container.name,container.image.tag,container.image.digest,'k8s.ns.label[env]',k8s.unknown_reason
-out_is $'job-7\\x1b[31m\tbatch\tworker\tworker-5d4f\tn1\trobot\tmain\tmain\t3\tsha256:77\tnight\t<NA>'
+run 0 query "$names" "$lost" --fields k8s.pod.name,k8s.ns.name,k8s.deployment.name,k8s.rs.name,k8s.node.name,k8s.sa.name,container.name,k8s.container.name,container.image.tag,container.image.digest,k8s.pod.restarts,'k8s.ns.label[env]',k8s.unknown_reason
+out_is $'job-7\\x1b[31m\tbatch\tworker\tworker-5d4f\tn1\trobot\tmain\tmain\t3\tsha256:77\t2\tnight\t<NA>'
 verdict complete
 run 0 query "$names" --count
 cmp -s out count_before || fail "enrich added events"

@@ -4,6 +4,8 @@
 #include "recorder/enrich/kube_config.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/unit/aq_test.h"
 
@@ -53,6 +55,13 @@ AQ_TEST(refused)
 		{ "server: 'https://h', certificate-authority: missing", "", "/nowhere/missing" },
 		{ "server: 'https://h', tls-server-name: 'a/b'", "", "tls-server-name" },
 		{ "server: 'https://h'", "client-key-data: aHVzaA==", "need each other" },
+		{ "server: 'https://h'", "client-certificate: missing", "/nowhere/missing" },
+		{ "server: 'https://h'", "token: hush, as: root", "acts as another" },
+		{ "server: 'https://h'", "token: hush, as-groups: ['system:masters']", "acts as another" },
+		{ "server: 'https://h', proxy-url: 'ftp://me:hush@p'", "", "proxy-url must be" },
+		{ "server: 'https://h', proxy-url: 'http://'", "", "proxy-url must be" },
+		{ "server: 'https://h', proxy-url: 'http://me:hush@p q'", "", "proxy-url must be" },
+		{ "server: 'https://h', proxy-url: \"http://me:hush@p\\r\\nx: y\"", "", "proxy-url must be" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -61,6 +70,41 @@ AQ_TEST(refused)
 		AQ_CHECK(strstr(err.text, "hush") == NULL);
 		AQ_CHECK(a.server == NULL);
 	}
+}
+
+/* Data may have lines; socks5 is what the proxy looks names up for. */
+AQ_TEST(other_forms)
+{
+	AQ_CHECK(parse("server: 'https://[::1]:6443/api/', certificate-authority-data: \"Y2\\nE=\\n\", proxy-url: 'socks5://p:1'", "") == 0);
+	AQ_CHECK(strcmp(a.server, "https://[::1]:6443/api") == 0);
+	AQ_CHECK(a.ca.len == 2 && memcmp(a.ca.data, "ca", 2) == 0);
+	AQ_CHECK(strcmp(a.proxy, "socks5h://p:1") == 0);
+	aq_kube_access_release(&a);
+}
+
+/* Files are named, not taken: what stands in them when a request is made counts. And a copy has who to be, not where. */
+AQ_TEST(files)
+{
+	char text[1024], folder[] = "/tmp/aq-kube-XXXXXX", path[64];
+	struct aq_kube_access b = { NULL };
+	FILE *file;
+
+	AQ_REQUIRE(mkdtemp(folder) != NULL);
+	snprintf(path, sizeof(path), "%s/pem", folder);
+	file = fopen(path, "w");
+	AQ_REQUIRE(file != NULL && fputs("pem", file) >= 0 && fclose(file) == 0);
+	snprintf(text, sizeof(text), "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n"
+		 "clusters: [{name: k, cluster: {server: 'https://h', certificate-authority: pem, proxy-url: 'http://p'}}]\n"
+		 "users: [{name: u, user: {client-certificate: pem, client-key: pem, token: t0k}}]\n");
+	AQ_CHECK(aq_kube_access_parse(text, strlen(text), folder, &a, &err) == 0);
+	AQ_CHECK(strcmp(a.ca_file, path) == 0 && strcmp(a.cert_file, path) == 0 && strcmp(a.key_file, path) == 0);
+	AQ_CHECK(a.ca.data == NULL && a.cert.data == NULL && a.key.data == NULL);
+	AQ_CHECK(aq_kube_access_copy(&a, &b) == 0);
+	AQ_CHECK(strcmp(b.token, "t0k") == 0 && strcmp(b.ca_file, path) == 0 && strcmp(b.key_file, path) == 0);
+	AQ_CHECK(b.server == NULL && b.proxy == NULL);
+	aq_kube_access_release(&a);
+	aq_kube_access_release(&b);
+	AQ_CHECK(unlink(path) == 0 && rmdir(folder) == 0);
 }
 
 AQ_TEST(no_context)

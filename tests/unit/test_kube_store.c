@@ -59,6 +59,27 @@ AQ_TEST(only_changes)
 	aq_kube_store_free(s);
 }
 
+/* What is known already may not grow beyond the bound either: it is told, and then forgotten. */
+AQ_TEST(growth_is_bounded)
+{
+	static char large[3000];
+	struct aq_kube_store *s = new_store(2000);
+
+	memset(large, '1', sizeof(large) - 1);
+	for (int i = 0; i < 2; i++) {
+		aq_kube_store_begin(s);
+		add(s, "pod:a", "{1}", 5);
+		AQ_CHECK(strcmp(commit(s, "a", false, 10), i == 0 ? "pod:a 5 0 {1}\n" : "") == 0);
+	}
+	aq_kube_store_begin(s);
+	add(s, "pod:a", large, 5);
+	AQ_CHECK(strncmp(commit(s, "a", false, 11), "pod:a 5 0 111", 13) == 0);
+	aq_kube_store_begin(s);
+	add(s, "pod:a", "{1}", 5); /* new again */
+	AQ_CHECK(strcmp(commit(s, "a", false, 12), "pod:a 5 0 {1}\n") == 0);
+	aq_kube_store_free(s);
+}
+
 AQ_TEST(lists_end_what_they_lack)
 {
 	struct aq_kube_store *s = new_store(1 << 20);

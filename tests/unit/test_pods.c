@@ -116,6 +116,19 @@ AQ_TEST(owners)
 	AQ_CHECK(strstr(g.text, "\"workload_kind\":\"Job\",\"workload_name\":\"migrate-7\""));
 }
 
+/* One address is one subject, however it is spelt; what is none is left out. */
+AQ_TEST(addresses_have_one_spelling)
+{
+	AQ_CHECK(facts_of("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"n\",\"uid\":\"u\"},\"status\":{\"podIPs\":["
+			  "{\"ip\":\"FD00:0:0:0:0:0:0:00A5\"},{\"ip\":\"::ffff:10.1.2.3\"},{\"ip\":\"10.1.2.3.4\"}]}}", &plain, &g) == 0);
+	AQ_CHECK(g.count == 3);
+	AQ_CHECK(strstr(g.text, "address:fd00::a5 ") != NULL && strstr(g.text, "address:10.1.2.3 ") != NULL);
+	AQ_CHECK(strstr(g.text, "\"ips\":[\"fd00::a5\",\"10.1.2.3\"]") != NULL);
+	AQ_CHECK(facts_of("{\"kind\":\"Service\",\"metadata\":{\"name\":\"s\"},\"spec\":{\"clusterIPs\":[\"None\",\"FD00::B\"]}}",
+			  &plain, &g) == 0);
+	AQ_CHECK(g.count == 1 && strstr(g.text, "address:fd00::b ") != NULL);
+}
+
 AQ_TEST(host_network_has_no_address)
 {
 	AQ_CHECK(facts_of("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"spec\":{\"hostNetwork\":true},"
