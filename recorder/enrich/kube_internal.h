@@ -24,8 +24,9 @@
 enum {
 	AQ_KUBE_LINE_MAX = 4 << 20,     /* bytes of an object, in a list or a line of a watch */
 	AQ_KUBE_ANSWER_MAX = 64 << 20,  /* bytes of a page of a list */
+	AQ_KUBE_ANSWER_OBJECTS_MAX = 50000,
 	AQ_KUBE_PAGE = 500,
-	AQ_KUBE_PAGES_MAX = 2000,
+	AQ_KUBE_PAGES_MAX = 400,        /* 200,000 objects */
 	AQ_KUBE_WATCH_SPEED = 4 << 20,  /* bytes a second */
 };
 
@@ -47,6 +48,7 @@ struct aq_kube_stream {
 	struct aq_json_items items;     /* of a list */
 	struct aq_buf line;             /* of a watch, and a single object */
 	size_t answer_bytes;
+	unsigned answer_objects;
 	unsigned pages, objects;        /* of the list, and of the watch that follows */
 	uint64_t started_ns, line_ns;   /* line_ns: since when a line is incomplete; 0: none is */
 	uint64_t next_ns;               /* when the next request may begin, CLOCK_MONOTONIC */

@@ -13,7 +13,7 @@
 
 #include <cjson/cJSON.h>
 
-enum { SECOND = 1000000000, BACKOFF_MAX_S = 60, LOOK_AGAIN_S = 3, RETRY_AFTER_MAX_S = 300 };
+enum { SECOND = 1000000000, BACKOFF_MAX_S = 60, LOOK_AGAIN_S = 2, RETRY_AFTER_MAX_S = 300 };
 
 static const struct {
 	const char *kind, *fact, *source;
@@ -83,6 +83,10 @@ static int list_item(void *user, const cJSON *item)
 {
 	struct aq_kube_stream *s = user;
 
+	if (++s->answer_objects > AQ_KUBE_ANSWER_OBJECTS_MAX) {
+		aq_kube_blame(s, "more than %d objects in one answer", AQ_KUBE_ANSWER_OBJECTS_MAX);
+		return -E2BIG;
+	}
 	take_object(s, item, false);
 	return s->fatal;
 }
@@ -241,7 +245,7 @@ void aq_kube_stream_begin(struct aq_kube_stream *s)
 
 	s->reason[0] = '\0';
 	s->gone = s->aborted = false;
-	s->answer_bytes = 0;
+	s->answer_bytes = s->answer_objects = 0;
 	s->line_ns = s->retry_after_ns = 0;
 	aq_buf_reset(&s->line);
 	aq_json_items_reset(&s->items);

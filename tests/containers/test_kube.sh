@@ -1,38 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The Kubernetes client against an API server over TLS: list, watch, change, delete, 410, bookmarks, tokens that change,
-# client certificates, wrong certificates, and a server that does everything that it shouldn't.
+# client certificates, wrong certificates.
 . "${AQ_SRC:?}/tests/lib/kube.sh"
 start_server
-facts() { # STARTS the client: its lines in ./facts
-	: >facts
-	mkfifo in.$$
-	"${AQ_TEST_BIN:?}/kube_facts" --stall-ms 700 --watch-ms 3000 "$@" <in.$$ >facts 2>client.err &
-	client_pid=$!
-	exec 9>in.$$
-	rm in.$$
-}
-stop_facts() {
-	local before after status=0
-	before=$(date +%s%N)
-	exec 9>&-
-	wait "$client_pid" || status=$?
-	client_pid=""
-	after=$(date +%s%N)
-	[ $status = 0 ] || fail "the client ended with $status: $(head -3 client.err)"
-	[ $((after - before)) -lt 2000000000 ] || fail "it took $(((after - before) / 1000000)) ms to stop"
-	! grep -qE 'first-token|second-token|BEGIN|Sanitizer|runtime error' client.err facts || fail "what must not be there: $(grep -hE 'token|Sanit|runtime' client.err facts | head -3)"
-}
-await() { # PATTERN (a fixed string) WHAT
-	for _ in $(seq 150); do
-		! grep -qF -- "$1" facts || return 0
-		sleep 0.1
-	done
-	fail "$2: no line with $1; the last: $(tail -n 2 facts)"
-}
-pod() { # NAME UID IP CONTAINER [MORE-METADATA]
-	control PUT "/pods/shop/$1" '{"metadata":{"uid":"'"$2"'","creationTimestamp":"2020-01-01T00:00:00Z","labels":{"app":"x"}'"${5:-}"'},"spec":{"nodeName":"n1"},"status":{"phase":"Running","podIP":"'"$3"'","containerStatuses":[{"name":"main","image":"img:1","containerID":"containerd://'"$4"'","state":{"running":{"startedAt":"2020-01-01T00:00:00Z"}}}]}}'
-}
 kubeconfig config "token: first-token"
 control PUT /namespaces/shop/shop '{"metadata":{"labels":{"env":"prod"}}}'
 pod a ua 10.0.0.1 ca1
@@ -134,28 +105,8 @@ kubeconfig config "exec: {command: /bin/false}"
 "$AQ_TEST_BIN/kube_facts" --kubeconfig config </dev/null 2>err && fail "exec is accepted"
 grep -q 'another program' err || fail "exec: $(cat err)"
 
-# faults: they cost names only, say why, and are over when they are over
-kubeconfig config "tokenFile: token"
-while read -r fault reason; do
-	control POST "/fault/$fault"
-	facts --kubeconfig config --node n1
-	await "\"unknown\":\"$reason" "fault $fault"
-	control POST /fault/none
-	await 'pod:ub ' "after fault $fault"
-	stop_facts
-done <<'FAULTS'
-500 HTTP 500
-429 HTTP 429
-403 HTTP 403
-html an answer that is no JSON
-deep an answer that is no JSON, or too deep
-huge an object of more than 4 MiB
-hang the answer doesn't go on
-slow the answer doesn't go on
-types a list without a version
-close an answer that is no list
-FAULTS
 # namespaces may be forbidden: pods come all the same
+kubeconfig config "tokenFile: token"
 control POST /fault/403/namespaces
 facts --kubeconfig config
 await 'pod:ub ' "403 for namespaces"

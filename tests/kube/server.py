@@ -3,21 +3,32 @@
 """An API server for tests: discovery, lists in pages, watches with bookmarks, tokens that expire, and faults on demand.
 
 usage: server.py --cert FILE --key FILE --client-ca FILE --token TOKEN --ports FILE [--bookmark SECONDS]
+                 [--listen ADDRESS]… [--roles FILE]
 
-Writes the ports of the API (TLS) and of the control (plain HTTP, loopback) into --ports. Control:
+With --roles only what the ClusterRole in that file allows is answered, all else is 403. Writes the ports of the API (TLS) and of the control (plain HTTP, loopback) into --ports. Control:
   PUT /KIND/NAMESPACE/NAME (an object as JSON), DELETE the same, POST /fault/NAME[/KIND] (none ends it), POST /token/NEW,
-  POST /forget (all versions so far are gone: 410), POST /fill/N (N pods), GET /requests (what was asked so far)
+  POST /forget (all versions so far are gone: 410), POST /fill/N (N pods), POST /touch/FIRST/N/TEXT (a change to each),
+  GET /requests (what was asked so far), GET /log (likewise, each with time, address, who asked and what was answered),
+  GET /unused (rules of --roles that nothing was asked by)
+Anything else that is asked of the control stands in the log as "stolen". Faults are in faults.py.
 """
 import argparse
 import copy
 import gzip
 import http.server
 import json
+import os
 import random
+import re
+import socket
 import ssl
+import sys
 import threading
 import time
 import urllib.parse
+
+sys.dont_write_bytecode = True
+import faults  # noqa: E402
 
 KINDS = {"pods": ("Pod", "v1", True), "namespaces": ("Namespace", "v1", False), "services": ("Service", "v1", True),
          "replicasets": ("ReplicaSet", "apps/v1", True), "jobs": ("Job", "batch/v1", True)}
@@ -46,6 +57,17 @@ def make_pod(number, node="node-1", namespace="default"):
                                               "state": {"running": {"startedAt": stamp()}}}]}}
 
 
+def read_roles(path):
+    """(group, resource, verb) of every rule of the ClusterRole, which is written in one-line lists."""
+    with open(path) as file:
+        role = [part for part in file.read().split("\n---\n") if "\nkind: ClusterRole\n" in part][0]
+    rules = set()
+    for rule in role.split("\nrules:\n")[1].split("- apiGroups:")[1:]:
+        groups, resources, verbs = ([word.strip().strip('"') for word in found.split(",")] for found in re.findall(r"\[(.*?)\]", rule))
+        rules |= {(group, resource, verb) for group in groups for resource in resources for verb in verbs}
+    return rules
+
+
 class Store:
     def __init__(self, args):
         self.lock = threading.Condition()
@@ -56,6 +78,10 @@ class Store:
         self.tokens = {args.token}
         self.fault = {}
         self.requests = []
+        self.seen = []
+        self.elsewhere = ""
+        self.rules = read_roles(args.roles) if args.roles else None
+        self.used = set()
         self.pages = {}
 
     def put(self, kind, namespace, name, value):
@@ -99,14 +125,24 @@ def selected(value, query):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = True
 
     def log_message(self, *args):
         pass
 
+    def note(self, status, **more):
+        """A line of the log. Tokens are not told, only whose they are."""
+        kind = "certificate" if self.request.getpeercert() else "token" if "Authorization" in self.headers else "nobody"
+        with self.server.store.lock:
+            self.server.store.seen.append(dict(more, time=time.monotonic(), path=self.path, status=status, who=kind,
+                                               from_address=self.client_address[0], accept=self.headers.get("Accept", "")))
+
     def answer(self, status, value, headers=()):
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
-        if "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > 1000:
+        packed = "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > 1000
+        self.note(status, gzip=packed)
+        if packed:
             body = gzip.compress(body, 1)
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Type", "application/json")
@@ -125,6 +161,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return True
         kind, _, token = self.headers.get("Authorization", "").partition(" ")
         return kind == "Bearer" and token in self.server.store.tokens
+
+    def may(self, kind, name, query):
+        rules = self.server.store.rules
+        verb = "get" if name else "watch" if query.get("watch") in ("1", "true") else "list"
+        key = (KINDS[kind][1].rpartition("/")[0], kind, verb)
+        if rules is None or key in rules:
+            self.server.store.used.add(key)
+            return True
+        return False
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
@@ -164,8 +209,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def resource(self, kind, namespace, name, query):
         store = self.server.store
         fault = store.fault.get(kind) or store.fault.get("all")
-        if fault and self.broken(fault, kind, query):
-            return None
+        if fault:
+            if faults.play(self, fault, query):
+                return None
+        if not self.may(kind, name, query):
+            return self.refuse(403, "Forbidden")
         if name is not None:
             value = store.objects[kind].get((namespace or name, name)) or store.objects[kind].get(("", name))
             return self.answer(200, value) if value else self.refuse(404, "NotFound")
@@ -208,6 +256,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         since = int(query.get("resourceVersion") or 0)
         end = time.monotonic() + float(query.get("timeoutSeconds") or 300)
         self.send_response(200)
+        self.note(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -237,45 +286,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
         return None
 
-    def broken(self, fault, kind, query):
-        """Does what the fault says; False: answer as usual."""
-        store = self.server.store
-        if fault in ("500", "403"):
-            self.refuse(int(fault), "fault")
-        elif fault == "429":
-            self.refuse(429, "TooManyRequests", [("Retry-After", "1")])
-        elif fault == "410":
-            self.refuse(410, "Gone")
-        elif fault == "html":
-            self.answer(200, b"<html>not what you asked for</html>")
-        elif fault == "types":
-            self.answer(200, {"kind": "PodList", "metadata": {"resourceVersion": 7, "continue": []},
-                              "items": [1, "x", None, [], {"metadata": []}, {"metadata": {"name": {}, "uid": 3}},
-                                        {"metadata": {"name": "n", "uid": "u"}, "spec": 5, "status": {"podIPs": 1}}]})
-        elif fault == "deep":
-            self.answer(200, b'{"kind":"PodList","items":[' + b"[" * 100000 + b"]" * 100000 + b"]}")
-        elif fault == "drop":
-            return False
-        else:
-            self.close_connection = True
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(b'{"kind":"PodList","items":[{"metadata":{"name":"')
-            self.wfile.flush()
-            try:
-                if fault == "huge":
-                    for _ in range(200):
-                        self.wfile.write(b"A" * (1 << 20))
-                while fault in ("hang", "slow") and fault in (store.fault.get(kind), store.fault.get("all")):
-                    time.sleep(0.1)
-                    if fault == "slow":
-                        self.wfile.write(b"a")
-                        self.wfile.flush()
-            except OSError:
-                pass
-        return True
-
 
 class Control(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
@@ -289,7 +299,14 @@ class Control(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        self.reply(self.server.store.requests)
+        store = self.server.store
+        if self.path == "/requests":
+            return self.reply(store.requests)
+        if self.path == "/unused":
+            return self.reply(sorted((store.rules or set()) - store.used))
+        if self.path != "/log":
+            store.seen.append({"stolen": self.path, "authorization": "Authorization" in self.headers, "time": time.monotonic()})
+        return self.reply(store.seen)
 
     def do_PUT(self):
         _, kind, namespace, name = self.path.split("/")
@@ -354,22 +371,28 @@ def main():
     for name in ("cert", "key", "client-ca", "token", "ports"):
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--bookmark", type=float, default=1)
+    parser.add_argument("--listen", action="append")
+    parser.add_argument("--roles")
     args = parser.parse_args()
     store = Store(args)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(args.cert, args.key)
     context.load_verify_locations(args.client_ca)
     context.verify_mode = ssl.CERT_OPTIONAL
-    api = TlsServer(("127.0.0.1", 0), Handler)
-    api.context, api.store, api.bookmark = context, store, args.bookmark
+    port = 0
+    for address in args.listen or ["127.0.0.1"]:  # the same port of each
+        TlsServer.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        api = TlsServer((address, port), Handler)
+        port = api.server_port
+        api.context, api.store, api.bookmark = context, store, args.bookmark
+        threading.Thread(target=api.serve_forever, daemon=True).start()
     control = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Control)
     control.daemon_threads, control.store = True, store
-    threading.Thread(target=control.serve_forever, daemon=True).start()
+    store.elsewhere = "http://127.0.0.1:%d" % control.server_port
     with open(args.ports + ".new", "w") as file:
-        file.write("%d %d\n" % (api.server_port, control.server_port))
-    import os
+        file.write("%d %d\n" % (port, control.server_port))
     os.rename(args.ports + ".new", args.ports)
-    api.serve_forever()
+    control.serve_forever()
 
 
 if __name__ == "__main__":
