@@ -32,7 +32,12 @@ import faults  # noqa: E402
 
 KINDS = {"pods": ("Pod", "v1", True), "namespaces": ("Namespace", "v1", False), "services": ("Service", "v1", True),
          "replicasets": ("ReplicaSet", "apps/v1", True), "jobs": ("Job", "batch/v1", True)}
-PREFIX = {"v1": "/api/v1", "apps/v1": "/apis/apps/v1", "batch/v1": "/apis/batch/v1"}
+# there is nothing of these kinds; a client is told that they exist
+NAMED = {"serviceaccounts": ("ServiceAccount", "v1", True), "daemonsets": ("DaemonSet", "apps/v1", True),
+         "clusterroles": ("ClusterRole", "rbac.authorization.k8s.io/v1", False),
+         "clusterrolebindings": ("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", False)}
+PREFIX = {"rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
+          "v1": "/api/v1", "apps/v1": "/apis/apps/v1", "batch/v1": "/apis/batch/v1"}
 
 
 def stamp(seconds=None):
@@ -184,13 +189,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
         if path == "/apis":
             groups = [{"name": g, "versions": [{"groupVersion": g + "/v1", "version": "v1"}],
-                       "preferredVersion": {"groupVersion": g + "/v1", "version": "v1"}} for g in ("apps", "batch")]
+                       "preferredVersion": {"groupVersion": g + "/v1", "version": "v1"}} for g in ("apps", "batch", "rbac.authorization.k8s.io")]
             return self.answer(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         for version, prefix in PREFIX.items():
             if path == prefix:
                 return self.answer(200, {"kind": "APIResourceList", "groupVersion": version, "resources": [
                     {"name": kind, "singularName": row[0].lower(), "namespaced": row[2], "kind": row[0],
-                     "verbs": ["get", "list", "watch"]} for kind, row in KINDS.items() if row[1] == version]})
+                     "verbs": ["get", "list", "watch"]} for kind, row in {**KINDS, **NAMED}.items() if row[1] == version]})
         if path == "/pods":  # as the kubelet has it
             path = "/api/v1/pods"
         for kind, (_, version, _) in KINDS.items():
