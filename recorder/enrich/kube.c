@@ -256,9 +256,8 @@ int aq_kube_start(struct aq_kube *k)
 	return -r;
 }
 
-void aq_kube_hint(struct aq_kube *k, const char *pod_uid)
+void aq_kube_hint(struct aq_kube *k)
 {
-	(void)pod_uid; /* the kubelet knows no question but the one for all pods */
 	if (k == NULL || !k->have_kubelet)
 		return;
 	atomic_store(&k->hinted, true);

@@ -41,8 +41,11 @@ struct aq_kube_options {
 int aq_kube_new(const struct aq_kube_options *options, aq_fact_sink *sink, void *user, struct aq_kube **ret,
 		struct aq_err *err);
 int aq_kube_start(struct aq_kube *k);
-/* A cgroup of a pod has appeared: where there is no watch, look soon. Any thread. */
-void aq_kube_hint(struct aq_kube *k, const char *pod_uid);
+/*
+ * A container of a pod has appeared: a kubelet that is asked from time to time is asked at once, and once more when it has
+ * had time to notice, but never more often than once in a second. Not where a watch tells everything. Any thread.
+ */
+void aq_kube_hint(struct aq_kube *k);
 /* Stops the thread within some milliseconds, whatever the other side does. NULL is fine. */
 void aq_kube_free(struct aq_kube *k);
 

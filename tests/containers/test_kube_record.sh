@@ -54,4 +54,32 @@ client_pid=""
 grep -q 'shop.*till-1' out || fail "the event has no pod: $(head -3 out)"
 "$AQ_BIN/aquila" info cap.aquila >info 2>&1
 grep -q till-1 info || fail "info doesn't know the pod: $(tail -20 info)"
+# a kubelet alone, which is asked from time to time: when a runtime's files show a container of a pod, it is asked at once
+control POST /fault/none
+echo first-token >token
+mkdir -p state/io.containerd.runtime.v2.task/k8s.io
+rm -f happened enough
+"$AQ_BIN/aquilad" -q -o kubelet.aquila --runtime-state none --runtime-state "$PWD/state" --kubelet "https://127.0.0.1:$api" --kube-token-file token \
+	--kube-ca ca.crt -- bash -c 'touch happened; while [ ! -e enough ]; do sleep 0.1; done' &
+client_pid=$!
+for _ in $(seq 150); do
+	control GET /log
+	[ ! -e happened ] || ! grep -q '"/pods"' control.out || break
+	sleep 0.1
+done
+control PUT /pods/shop/young "$(sed "s/$uid/young-uid/; s/$id/young-container/" pod.json)"
+mkdir "state/io.containerd.runtime.v2.task/k8s.io/$id"
+echo '{"ociVersion":"1","process":{},"annotations":{"io.kubernetes.cri.sandbox-uid":"young-uid","io.kubernetes.cri.container-name":"main"}}' \
+	>"state/io.containerd.runtime.v2.task/k8s.io/$id/config.json"
+for _ in $(seq 100); do
+	control GET /log
+	[ "$(grep -o '"/pods"' control.out | wc -l)" -lt 2 ] || break
+	sleep 0.1
+done
+[ "$(grep -o '"/pods"' control.out | wc -l)" -ge 2 ] || fail "the kubelet isn't asked when a container appears"
+sleep 0.5
+touch enough
+wait "$client_pid" || fail "aquilad ended with $?"
+client_pid=""
+"$AQ_BIN/aquila" query kubelet.aquila 'evt.type = fact' --format ndjson 2>/dev/null | grep -q 'pod:young-uid' || fail "the young pod has no name"
 finish

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 	if (err.text[0] != '\0')
 		fprintf(stderr, "warning: %s\n", err.text);
 	while (fgets(line, sizeof(line), stdin) != NULL)
-		aq_kube_hint(k, line);
+		aq_kube_hint(k);
 	aq_kube_free(k);
 	if (times && getrusage(RUSAGE_SELF, &use) == 0)
 		fprintf(stderr, "cpu_us %lld rss_kib %ld\n", (long long)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
