@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The server that stands in for Kubernetes in the tests is held against a real kubectl: list, JSON, watch.
+# The server that stands in for Kubernetes in the tests is held against a real kubectl: list, JSON, watch; and what that
+# kubectl prints is taken by `aquila enrich`.
 kubectl=${AQ_KUBECTL:-kubectl} # another version of it
 command -v "$kubectl" >/dev/null || { echo "skipped: there is no kubectl (Debian: kubernetes-client)"; exit 77; }
 . "${AQ_SRC:?}/tests/lib/kube.sh"
@@ -31,6 +32,20 @@ wait "$client_pid" 2>/dev/null
 client_pid=""
 grep -q web-6c5d8f7b9c-00003 watched || fail "-w doesn't show a new pod: $(cat watched err)"
 [ "$(grep -c web-6c5d8f7b9c-00000 watched)" = 2 ] || fail "-w doesn't show the deletion: $(cat watched)"
+# what it prints is what `aquila enrich` takes: names for a capture that was made without an API server
+"${AQ_TEST_BIN:?}/make_capture" fixtures || fail make_capture
+uid=a0000000-1111-2222-3333-444455556666
+control PUT /pods/batch/job-7-x "{\"metadata\":{\"uid\":\"$uid\",\"labels\":{\"app\":\"night\"},\"ownerReferences\":[{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",
+\"name\":\"job-7\",\"uid\":\"j\",\"controller\":true}]},\"spec\":{\"nodeName\":\"n1\",\"containers\":[{\"name\":\"main\",\"image\":\"reg/worker:3\"}]},\"status\":{\"phase\":\"Running\",
+\"containerStatuses\":[{\"name\":\"main\",\"ready\":true,\"restartCount\":4,\"image\":\"reg/worker:3\",\"imageID\":\"reg/worker@sha256:77\",\"started\":true,
+\"containerID\":\"containerd://1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"state\":{\"running\":{}}}]}}"
+control PUT /jobs/batch/job-7 '{"metadata":{"ownerReferences":[{"apiVersion":"batch/v1","kind":"CronJob","name":"nightly","uid":"c","controller":true}]}}'
+control PUT /namespaces/batch/batch '{"metadata":{"labels":{"env":"night"}}}'
+k get pods,jobs,namespaces -A -o json >all.json 2>err || fail "-o json of three kinds: $(head -3 err)"
+"${AQ_BIN:?}/aquila" enrich fixtures/names.aquila --from all.json >out 2>err || fail "enrich: $(cat err)"
+"$AQ_BIN/aquila" query fixtures/names.aquila 'evt.type = proc_exec and proc.exepath = /bin/lost' --fields \
+	"k8s.ns.name,k8s.pod.name,k8s.job.name,k8s.cronjob.name,k8s.pod.restarts,container.image.digest,k8s.pod.label[app],k8s.ns.label[env]" >out 2>err
+[ "$(cat out)" = $'batch\tjob-7-x\tjob-7\tnightly\t4\tsha256:77\tnight\tnight' ] || fail "names from kubectl's output: $(cat out err)"
 kubeconfig config "token: wrong"
 ! k get pods -A >out 2>&1 || fail "a wrong token is accepted"
 finish
