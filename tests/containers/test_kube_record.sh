@@ -54,6 +54,17 @@ client_pid=""
 grep -q 'shop.*till-1' out || fail "the event has no pod: $(head -3 out)"
 "$AQ_BIN/aquila" info cap.aquila >info 2>&1
 grep -q till-1 info || fail "info doesn't know the pod: $(tail -20 info)"
+# whatever the server does, the recording is complete and ends when it should
+for fault in hang slow many huge flood cut; do
+	control POST "/fault/$fault"
+	begun=$SECONDS
+	"$AQ_BIN/aquilad" -q -o "$fault.aquila" --kubeconfig config --node-name n1 -- \
+		bash -c 'sleep 0.5; for i in $(seq 200); do : </etc/hostname; done; sleep 0.5' || fail "fault $fault: aquilad ended with $?"
+	[ $((SECONDS - begun)) -lt 15 ] || fail "fault $fault: it took $((SECONDS - begun)) s"
+	count=$("$AQ_BIN/aquila" query "$fault.aquila" 'evt.type = openat and fd.name = /etc/hostname' --count 2>verdict)
+	[ "$count" = 200 ] || fail "fault $fault: $count of 200 events"
+	grep -q '^verdict: complete' verdict || fail "fault $fault: $(cat verdict)"
+done
 # a kubelet alone, which is asked from time to time: when a runtime's files show a container of a pod, it is asked at once
 control POST /fault/none
 echo first-token >token

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The rights that packaging/kubernetes.yaml asks for are enough, and none too many: a server that grants these alone gives
-# every name, refuses nothing, and each rule was used. And a real kubectl can read the file.
+# every name, refuses nothing, and each rule was used. A real kubectl can read the file, and the recorder does with the
+# capabilities in it.
 . "${AQ_SRC:?}/tests/lib/kube.sh"
 yaml=$AQ_SRC/recorder/packaging/kubernetes.yaml
 start_server --roles "$yaml"
@@ -38,5 +39,15 @@ if command -v kubectl >/dev/null; then
 		fail "kubectl: $(head -3 err)"
 	[ "$(sort made | tr '\n' ' ')" = "clusterrole.rbac.authorization.k8s.io/aquila clusterrolebinding.rbac.authorization.k8s.io/aquila daemonset.apps/aquila namespace/aquila serviceaccount/aquila " ] ||
 		fail "kubectl has read: $(cat made)"
+fi
+# the capabilities of the example are enough to record and to name, and its command is understood
+list=$(sed -n 's/^ *add: \[\(.*\)\]$/\1/p' "$yaml" | tr 'A-Z' 'a-z' | sed 's/, */,+/g')
+[ -n "$list" ] || fail "no capabilities in $yaml"
+said=$(env -u KUBERNETES_SERVICE_HOST sh -c "$(sed -n 's/^ *- exec aquilad/"$AQ_BIN\/aquilad"/p' "$yaml")" 2>&1)
+[ "$said" = "aquilad: KUBERNETES_SERVICE_HOST is not set: this runs in no pod" ] || fail "the example's command: $said"
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && "${AQ_BIN:?}/aquilad" --probe >/dev/null 2>&1; then
+	setpriv --inh-caps=-all --bounding-set="-all,+$list" "$AQ_BIN/aquilad" -q -o cap.aquila --kubeconfig config --node-name n1 -- sleep 1 2>err ||
+		fail "these capabilities don't do: $(head -3 err)"
+	"$AQ_BIN/aquila" query cap.aquila 'evt.type = fact' --format ndjson 2>/dev/null | grep -q 'pod:ua' || fail "no names with these capabilities"
 fi
 finish
