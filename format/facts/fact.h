@@ -12,7 +12,8 @@
  *                        workload_name (the owner's owner up to Deployment or CronJob) node service_account phase start
  *                        ips[] containers[{name,id,image,image_digest,restarts,kind}]
  *   namespace:NAME       name labels{}
- *   address:IP           kind (pod, service, container, node, dns) name namespace uid container
+ *   address:IP (IPv6 in its shortest form; not ::ffff:1.2.3.4 but 1.2.3.4)
+ *                        kind (pod, service, container, node, dns) name namespace uid container
  *
  * Every object has "source" (docker, containerd, cri-o, podman, docker-files, storage, runc, crun, kubelet,
  * kubernetes, dns, import), its first member in what the recorder makes, and may have "unknown", a reason, when that source

@@ -292,6 +292,8 @@ int aq_kube_request_prepare(struct aq_kube_stream *s)
 	curl_easy_setopt(s->easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* a proxy sees none of them */
 	curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(s->easy, CURLOPT_FOLLOWLOCATION, 0L);
+	/* a connection for each request: how fast one is read and how much of it waits is then said for it alone */
+	curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(s->easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT, 1L);

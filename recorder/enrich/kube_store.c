@@ -93,9 +93,10 @@ static struct address **find_address(struct aq_kube_store *s, const char *subjec
 	return at;
 }
 
-static void drop_addresses(struct aq_kube_store *s, const struct object *o)
+/* Those in the list that are o's. */
+static void drop_addresses(struct aq_kube_store *s, const struct object *o, const struct kept *list)
 {
-	for (const struct kept *f = o->facts; f != NULL; f = f->next) {
+	for (const struct kept *f = list; f != NULL; f = f->next) {
 		struct address **at = is_address(f->subject) ? find_address(s, f->subject) : NULL, *a = at != NULL ? *at : NULL;
 
 		if (a != NULL && a->owner == o) {
@@ -110,7 +111,7 @@ static void remove_object(struct aq_kube_store *s, struct object **at)
 {
 	struct object *o = *at;
 
-	drop_addresses(s, o);
+	drop_addresses(s, o, o->facts);
 	*at = o->next;
 	free_facts(s, &o->facts);
 	s->bytes -= sizeof(*o) + strlen(o->key) + 1;
@@ -236,7 +237,7 @@ static int merge(struct aq_kube_store *s, struct object *o, uint64_t now_ns)
 {
 	int r = 0;
 
-	drop_addresses(s, o); /* those that it still has come back at once */
+	drop_addresses(s, o, o->facts); /* those that it still has come back at once */
 	for (struct kept *f = s->pending; f != NULL && r == 0; f = f->next) {
 		struct kept *old = fact_of(o->facts, f->subject);
 
@@ -251,8 +252,10 @@ static int merge(struct aq_kube_store *s, struct object *o, uint64_t now_ns)
 	for (struct kept *old = o->facts; old != NULL && r == 0; old = old->next)
 		if (fact_of(s->pending, old->subject) == NULL)
 			r = close_fact(s, old, now_ns);
-	if (r < 0)
+	if (r < 0) {
+		drop_addresses(s, o, s->pending); /* they are not among its facts */
 		return r;
+	}
 	free_facts(s, &o->facts);
 	o->facts = s->pending;
 	s->pending = NULL;

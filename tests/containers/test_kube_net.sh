@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # The ways to an API server: IPv6, proxies of the environment and of the kubeconfig, pages, expired pages, compression,
 # waiting between attempts, certificates that are replaced, the kubelet at a hint. In a network of its own, which has no
-# way out and one more address.
+# way out and one more address, and with authorities of its own that the system trusts.
 if [ -z "${AQ_OWN_NETWORK:-}" ]; then
 	[ "$(id -u)" = 0 ] && command -v ip >/dev/null && unshare -n true 2>/dev/null ||
 		{ echo "skipped: no network namespace can be made (needs root, ip and unshare)"; exit 77; }
-	AQ_OWN_NETWORK=1 exec unshare -n "$0"
+	AQ_OWN_NETWORK=1 exec unshare -n -m "$0"
 fi
 . "${AQ_SRC:?}/tests/lib/kube.sh"
 ip link set lo up && ip addr add 192.0.2.1/32 dev lo || { fail "a network of its own"; exit 1; }
@@ -122,6 +122,27 @@ asked "[line['path'] for line in log[$before:] if line['path'].startswith('/api/
 stop_facts
 control POST /fault/none
 
+# the first list of a node's pods is what the server has at hand; one after that is not, nor are its pages
+control POST /fill/600
+mark
+facts --kubeconfig config --node node-1
+await 'pod:uid-00599 ' "a node's pods"
+control POST /forget
+for _ in $(seq 50); do
+	control GET /log
+	[ "$(grep -o 'limit=500&fieldSelector=spec.nodeName%3Dnode-1' control.out | wc -l)" -lt 6 ] || break
+	sleep 0.1
+done
+stop_facts
+cat >judge.py <<'PYTHON'
+import json, sys
+paths = [line["path"] for line in json.load(open("control.out"))[int(sys.argv[1]):] if line["path"].startswith("/api/v1/pods?limit=500&")]
+print(paths)
+sys.exit([("resourceVersion=0" in path, "continue=" in path) for path in paths[:6]] != [(True, False), (False, True), (False, True)] + \
+         [(False, False), (False, True), (False, True)])
+PYTHON
+python3 judge.py "$before" >paths || fail "lists of a node's pods: $(cat paths)"
+
 # back-off: ever longer, never the same, and not before what the server asks for
 control POST /fault/503
 mark
@@ -168,6 +189,23 @@ await '"unknown":"SSL' "a wrong authority"
 cp ca.crt authority.pem
 await 'pod:u6 ' "a replaced authority"
 stop_facts
+# an authority that is given is the only one; without one those count that the system trusts
+mkdir authorities
+cp ca.crt authorities/
+if openssl rehash authorities 2>rehash.err && mount --bind authorities /etc/ssl/certs 2>mount.err; then
+	cp ca.crt authorities/ca-certificates.crt
+	cluster="    tls-server-name: kube.test" kubeconfig config "token: first-token"
+	facts --kubeconfig config
+	await 'pod:u6 ' "the system's authorities"
+	stop_facts
+	cluster="    certificate-authority: other.crt" kubeconfig config "token: first-token"
+	facts --kubeconfig config
+	await '"unknown":"SSL' "another authority than the system's"
+	! grep -q 'pod:u6 ' facts || fail "the system's authorities count beside the one that is given"
+	stop_facts
+else
+	fail "no authorities of its own: $(cat rehash.err mount.err)"
+fi
 # a token's file that is empty while it is replaced
 : >token
 kubeconfig config "tokenFile: token"
