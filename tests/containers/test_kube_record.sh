@@ -54,6 +54,27 @@ client_pid=""
 grep -q 'shop.*till-1' out || fail "the event has no pod: $(head -3 out)"
 "$AQ_BIN/aquila" info cap.aquila >info 2>&1
 grep -q till-1 info || fail "info doesn't know the pod: $(tail -20 info)"
+# why a name is missing
+why() { # REASON OPTIONS of the recorder
+	local reason=$1
+	shift
+	rm -rf why.aquila
+	"$AQ_BIN/aquilad" -q -o why.aquila --runtime-state none "$@" -- \
+		bash -c "sleep 1; (echo \$BASHPID >'$group/cgroup.procs'; cat /etc/hostname >/dev/null); sleep 0.3" || fail "$reason: aquilad ended with $?"
+	"$AQ_BIN/aquila" query why.aquila 'evt.type = openat and fd.name = /etc/hostname' --fields k8s.pod.name,k8s.pod.uid,k8s.unknown_reason >out 2>err
+	[ "$(cat out)" = "<NA>"$'\t'"$uid"$'\t'"$reason" ] || fail "not $reason: $(cat out)"
+}
+control DELETE /pods/shop/till-1
+control PUT /pods/shop/other '{"metadata":{"uid":"other"},"spec":{"nodeName":"n1"}}'
+why "no source of pod names was recorded"
+why "not yet seen" --kubeconfig config --node-name n1
+why "the API server has no pod of node 'n-one'" --kubeconfig config --node-name n-one
+control POST /fault/403
+why "HTTP 403: not allowed to list them" --kubeconfig config --node-name n1
+control POST /fault/none
+kubeconfig config.wrong "token: wrong"
+why "HTTP 401: the token or certificate isn't accepted" --kubeconfig config.wrong --node-name n1
+control PUT /pods/shop/till-1 "$(cat pod.json)"
 # whatever the server does, the recording is complete and ends when it should
 for fault in hang slow many huge flood cut; do
 	control POST "/fault/$fault"
