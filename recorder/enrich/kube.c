@@ -235,7 +235,7 @@ int aq_kube_new(const struct aq_kube_options *o, aq_fact_sink *sink, void *user,
 	if (r == 0) {
 		r = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -ENOMEM;
 		r = r < 0 ? r : copy_names(k, o);
-		r = r < 0 ? r : aq_kube_store_new(o->memory_bytes != 0 ? o->memory_bytes : 64u << 20, sink, user, &k->store);
+		r = r < 0 ? r : aq_fact_store_new(o->memory_bytes != 0 ? o->memory_bytes : 64u << 20, sink, user, &k->store);
 		r = r < 0 ? r : make_streams(k);
 		if (r < 0)
 			aq_err_set(err, r, "Kubernetes: %s", strerror(-r));
@@ -278,7 +278,7 @@ void aq_kube_free(struct aq_kube *k)
 			aq_kube_stream_release(&k->streams[i]);
 	if (k->multi != NULL)
 		curl_multi_cleanup(k->multi);
-	aq_kube_store_free(k->store);
+	aq_fact_store_free(k->store);
 	aq_kube_owners_release(&k->owners);
 	for (size_t i = 0; i < k->annotation_count; i++)
 		free(k->annotations[i]);

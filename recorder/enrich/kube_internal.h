@@ -19,7 +19,7 @@
 #include "recorder/enrich/kube.h"
 #include "recorder/enrich/kube_config.h"
 #include "recorder/enrich/kube_owners.h"
-#include "recorder/enrich/kube_store.h"
+#include "recorder/enrich/fact_store.h"
 
 enum {
 	AQ_KUBE_LINE_MAX = 4 << 20,     /* bytes of an object, in a list or a line of a watch */
@@ -73,7 +73,7 @@ struct aq_kube {
 	unsigned seed;
 	aq_fact_sink *sink;
 	void *user;
-	struct aq_kube_store *store;
+	struct aq_fact_store *store;
 	CURLM *multi;
 	struct aq_kube_stream streams[AQ_KUBE_STREAMS];
 	struct aq_kube_owners owners;

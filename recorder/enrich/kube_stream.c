@@ -71,10 +71,10 @@ static void take_object(struct aq_kube_stream *s, const cJSON *object, bool gone
 	if (key == NULL)
 		return;
 	s->objects++;
-	aq_kube_store_begin(k->store);
-	r = aq_pods_facts(object, &o, aq_kube_store_add, k->store);
+	aq_fact_store_begin(k->store);
+	r = aq_pods_facts(object, &o, aq_fact_store_add, k->store);
 	if (r == 0)
-		r = aq_kube_store_commit(k->store, s->kind, key, gone, now_ns);
+		r = aq_fact_store_commit(k->store, s->kind, key, gone, now_ns);
 	if (r < 0 && r != -EINVAL && r != -ENOMEM)
 		s->fatal = r;
 }
@@ -251,7 +251,7 @@ void aq_kube_stream_begin(struct aq_kube_stream *s)
 	aq_json_items_reset(&s->items);
 	s->started_ns = aq_kube_now_ns(CLOCK_MONOTONIC);
 	if (s->phase == AQ_KUBE_LIST && s->answer_continue == NULL && s->kind != AQ_KUBE_OWNERS) {
-		aq_kube_store_list_begin(s->kube->store, s->kind);
+		aq_fact_store_list_begin(s->kube->store, s->kind);
 		s->pages = s->objects = 0;
 	}
 	ready = aq_kube_request_prepare(s) == 0;
@@ -289,7 +289,7 @@ static int list_done(struct aq_kube_stream *s)
 		if (s->answer_continue == NULL)
 			aq_kube_blame(s, "out of memory");
 	} else {
-		r = aq_kube_store_list_end(s->kube->store, s->kind, boot_now());
+		r = aq_fact_store_list_end(s->kube->store, s->kind, boot_now());
 		s->version[0] = s->note[0] = '\0';
 		keep_version(s, rest);
 		s->failures = 0;
@@ -327,7 +327,7 @@ static int owner_done(struct aq_kube_stream *s, long status)
 		;
 	else if (known) {
 		owned = aq_pods_controller(doc, &of);
-		r = aq_kube_store_owner(k->store, q.namespace, q.kind, q.name, owned ? of.kind : q.kind, owned ? of.name : q.name);
+		r = aq_fact_store_owner(k->store, q.namespace, q.kind, q.name, owned ? of.kind : q.kind, owned ? of.name : q.name);
 		aq_kube_owners_answer(&k->owners, true, owned ? &of : NULL);
 		s->failures = 0;
 	} else if (status == 404) {

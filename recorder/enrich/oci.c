@@ -28,7 +28,7 @@
 
 #include "format/facts/oci.h"
 #include "format/facts/pods.h"
-#include "recorder/enrich/kube_store.h"
+#include "recorder/enrich/fact_store.h"
 
 enum {
 	FILE_MAX = 4 << 20,             /* bytes of one container's file */
@@ -107,7 +107,7 @@ struct pending {
 struct aq_oci {
 	aq_fact_sink *sink;
 	void *user;
-	struct aq_kube_store *store;
+	struct aq_fact_store *store;
 	struct pattern *patterns;
 	size_t pattern_count;
 	struct folder *folders;
@@ -200,8 +200,8 @@ static void gone(struct aq_oci *o, size_t folder, const char *name)
 	key_of(o, folder, name, key, sizeof(key));
 	for (unsigned i = 0; i < LOOKS; i++)
 		if (o->folders[folder].looks & 1u << i) {
-			aq_kube_store_begin(o->store); /* without facts: those that there were end */
-			(void)aq_kube_store_commit(o->store, i, key, true, now_ns(CLOCK_BOOTTIME));
+			aq_fact_store_begin(o->store); /* without facts: those that there were end */
+			(void)aq_fact_store_commit(o->store, i, key, true, now_ns(CLOCK_BOOTTIME));
 		}
 	for (size_t i = 0; i < o->pending_count;)
 		if (o->pending[i].folder == folder && strcmp(o->pending[i].name, name) == 0) {
@@ -345,10 +345,10 @@ static void say(struct aq_oci *o, const char *reason)
 	if (strcmp(o->said, reason != NULL ? reason : "") == 0)
 		return;
 	snprintf(o->said, sizeof(o->said), "%s", reason != NULL ? reason : "");
-	aq_kube_store_begin(o->store);
+	aq_fact_store_begin(o->store);
 	if (reason != NULL)
-		(void)aq_pods_unknown("runtime files", "container", reason, now_ns(CLOCK_BOOTTIME), 0, aq_kube_store_add, o->store);
-	(void)aq_kube_store_commit(o->store, LOOKS + 1, key, reason == NULL, now_ns(CLOCK_BOOTTIME));
+		(void)aq_pods_unknown("runtime files", "container", reason, now_ns(CLOCK_BOOTTIME), 0, aq_fact_store_add, o->store);
+	(void)aq_fact_store_commit(o->store, LOOKS + 1, key, reason == NULL, now_ns(CLOCK_BOOTTIME));
 }
 
 /* When the container's folder was made: before its first process ran. */
@@ -381,15 +381,15 @@ static int read_one(struct aq_oci *o, const struct pending *p)
 	if (r == 0 || r == -EACCES)
 		say(o, r == 0 ? NULL : "the runtime's files can't be read: permission denied");
 	if (r == 0) {
-		aq_kube_store_begin(o->store);
-		r = aq_oci_facts(looks[p->look].file, text, n, &doc, aq_kube_store_add, o->store);
+		aq_fact_store_begin(o->store);
+		r = aq_oci_facts(looks[p->look].file, text, n, &doc, aq_fact_store_add, o->store);
 		key_of(o, p->folder, p->name, key, sizeof(key));
 		if (r == 0)
-			r = aq_kube_store_commit(o->store, p->look, key, false, now_ns(CLOCK_BOOTTIME));
+			r = aq_fact_store_commit(o->store, p->look, key, false, now_ns(CLOCK_BOOTTIME));
 		/* it may have gone while it was read, and been reported before it was known */
 		if (r == 0 && faccessat(fd, p->name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
-			aq_kube_store_begin(o->store);
-			r = aq_kube_store_commit(o->store, p->look, key, true, now_ns(CLOCK_BOOTTIME));
+			aq_fact_store_begin(o->store);
+			r = aq_fact_store_commit(o->store, p->look, key, true, now_ns(CLOCK_BOOTTIME));
 		}
 	}
 	free(text);
@@ -431,10 +431,10 @@ static int take_listed(void *user, const struct aq_fact *fact)
 {
 	struct listed *l = user;
 
-	aq_kube_store_begin(l->oci->store);
-	l->failed = aq_kube_store_add(l->oci->store, fact);
+	aq_fact_store_begin(l->oci->store);
+	l->failed = aq_fact_store_add(l->oci->store, fact);
 	if (l->failed == 0)
-		l->failed = aq_kube_store_commit(l->oci->store, LOOKS, fact->subject, false, now_ns(CLOCK_BOOTTIME));
+		l->failed = aq_fact_store_commit(l->oci->store, LOOKS, fact->subject, false, now_ns(CLOCK_BOOTTIME));
 	return l->failed;
 }
 
@@ -449,7 +449,7 @@ static void read_lists(struct aq_oci *o)
 	struct listed l = { .oci = o };
 	bool whole = true;
 
-	aq_kube_store_list_begin(o->store, LOOKS);
+	aq_fact_store_list_begin(o->store, LOOKS);
 	for (size_t i = 0; i < o->folder_count; i++) {
 		struct folder *f = &o->folders[i];
 		int fd;
@@ -472,7 +472,7 @@ static void read_lists(struct aq_oci *o)
 			close(fd);
 	}
 	if (whole)
-		(void)aq_kube_store_list_end(o->store, LOOKS, now_ns(CLOCK_BOOTTIME));
+		(void)aq_fact_store_list_end(o->store, LOOKS, now_ns(CLOCK_BOOTTIME));
 	o->list_ns = now_ns(CLOCK_MONOTONIC) + 10 * (now_ns(CLOCK_MONOTONIC) - begun);
 }
 
@@ -589,7 +589,7 @@ static void *run(void *arg)
 
 static int make(struct aq_oci *o, const struct aq_oci_options *options)
 {
-	int r = aq_kube_store_new(options->memory_bytes != 0 ? options->memory_bytes : 16u << 20, o->sink, o->user, &o->store);
+	int r = aq_fact_store_new(options->memory_bytes != 0 ? options->memory_bytes : 16u << 20, o->sink, o->user, &o->store);
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]) && options->usual && r == 0; i++)
 		r = add_pattern(o, "", &usual[i]);
@@ -663,6 +663,6 @@ void aq_oci_free(struct aq_oci *o)
 		close(o->inotify_fd);
 	if (o->stop_fd >= 0)
 		close(o->stop_fd);
-	aq_kube_store_free(o->store);
+	aq_fact_store_free(o->store);
 	free(o);
 }

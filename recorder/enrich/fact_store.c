@@ -3,7 +3,7 @@
  * Objects in a hash table by kind and key, each with its facts in a list; open addresses in another by subject, because
  * an address may go from one object to the next before anybody says that the first is gone.
  */
-#include "recorder/enrich/kube_store.h"
+#include "recorder/enrich/fact_store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,11 +37,11 @@ struct address {
 	char subject[];
 };
 
-struct aq_kube_store {
+struct aq_fact_store {
 	aq_fact_sink *sink;
 	void *user;
 	size_t bytes, max_bytes;
-	uint32_t generation[AQ_KUBE_KINDS];
+	uint32_t generation[AQ_FACT_STORE_KINDS];
 	struct kept *pending;   /* of the object that was begun */
 	unsigned pending_count;
 	struct object *objects[BUCKETS];
@@ -55,9 +55,9 @@ static unsigned hash(const char *s, unsigned h)
 	return h % BUCKETS;
 }
 
-int aq_kube_store_new(size_t max_bytes, aq_fact_sink *sink, void *user, struct aq_kube_store **ret)
+int aq_fact_store_new(size_t max_bytes, aq_fact_sink *sink, void *user, struct aq_fact_store **ret)
 {
-	struct aq_kube_store *s = calloc(1, sizeof(*s));
+	struct aq_fact_store *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return -ENOMEM;
@@ -68,7 +68,7 @@ int aq_kube_store_new(size_t max_bytes, aq_fact_sink *sink, void *user, struct a
 	return 0;
 }
 
-static void free_facts(struct aq_kube_store *s, struct kept **list)
+static void free_facts(struct aq_fact_store *s, struct kept **list)
 {
 	while (*list != NULL) {
 		struct kept *f = *list;
@@ -84,7 +84,7 @@ static bool is_address(const char *subject)
 	return strncmp(subject, "address:", 8) == 0;
 }
 
-static struct address **find_address(struct aq_kube_store *s, const char *subject)
+static struct address **find_address(struct aq_fact_store *s, const char *subject)
 {
 	struct address **at = &s->addresses[hash(subject, 0)];
 
@@ -94,7 +94,7 @@ static struct address **find_address(struct aq_kube_store *s, const char *subjec
 }
 
 /* Those in the list that are o's. */
-static void drop_addresses(struct aq_kube_store *s, const struct object *o, const struct kept *list)
+static void drop_addresses(struct aq_fact_store *s, const struct object *o, const struct kept *list)
 {
 	for (const struct kept *f = list; f != NULL; f = f->next) {
 		struct address **at = is_address(f->subject) ? find_address(s, f->subject) : NULL, *a = at != NULL ? *at : NULL;
@@ -107,7 +107,7 @@ static void drop_addresses(struct aq_kube_store *s, const struct object *o, cons
 	}
 }
 
-static void remove_object(struct aq_kube_store *s, struct object **at)
+static void remove_object(struct aq_fact_store *s, struct object **at)
 {
 	struct object *o = *at;
 
@@ -118,7 +118,7 @@ static void remove_object(struct aq_kube_store *s, struct object **at)
 	free(o);
 }
 
-void aq_kube_store_free(struct aq_kube_store *s)
+void aq_fact_store_free(struct aq_fact_store *s)
 {
 	if (s == NULL)
 		return;
@@ -137,14 +137,14 @@ void aq_kube_store_free(struct aq_kube_store *s)
 	free(s);
 }
 
-static int emit(struct aq_kube_store *s, const struct kept *f)
+static int emit(struct aq_fact_store *s, const struct kept *f)
 {
 	const struct aq_fact fact = { f->subject, f->json, f->json_len, f->from_ns, f->to_ns };
 
 	return s->sink(s->user, &fact);
 }
 
-static struct kept *keep(struct aq_kube_store *s, const struct aq_fact *fact)
+static struct kept *keep(struct aq_fact_store *s, const struct aq_fact *fact)
 {
 	size_t subject = strlen(fact->subject) + 1, bytes = sizeof(struct kept) + subject + fact->json_len + 1;
 	struct kept *f = malloc(bytes);
@@ -161,15 +161,15 @@ static struct kept *keep(struct aq_kube_store *s, const struct aq_fact *fact)
 	return f;
 }
 
-void aq_kube_store_begin(struct aq_kube_store *s)
+void aq_fact_store_begin(struct aq_fact_store *s)
 {
 	free_facts(s, &s->pending);
 	s->pending_count = 0;
 }
 
-int aq_kube_store_add(void *user, const struct aq_fact *fact)
+int aq_fact_store_add(void *user, const struct aq_fact *fact)
 {
-	struct aq_kube_store *s = user;
+	struct aq_fact_store *s = user;
 	struct kept *f;
 
 	if (s->pending_count >= PENDING_MAX)
@@ -183,7 +183,7 @@ int aq_kube_store_add(void *user, const struct aq_fact *fact)
 	return 0;
 }
 
-static struct object **find(struct aq_kube_store *s, unsigned kind, const char *key)
+static struct object **find(struct aq_fact_store *s, unsigned kind, const char *key)
 {
 	struct object **at = &s->objects[hash(key, kind)];
 
@@ -199,7 +199,7 @@ static struct kept *fact_of(struct kept *list, const char *subject)
 	return list;
 }
 
-static int close_fact(struct aq_kube_store *s, struct kept *f, uint64_t now_ns)
+static int close_fact(struct aq_fact_store *s, struct kept *f, uint64_t now_ns)
 {
 	if (f->to_ns != 0 && f->to_ns <= now_ns)
 		return 0;
@@ -208,7 +208,7 @@ static int close_fact(struct aq_kube_store *s, struct kept *f, uint64_t now_ns)
 }
 
 /* The address is o's now: what another still says of it ends where this begins. */
-static int take_address(struct aq_kube_store *s, struct object *o, const struct kept *f, uint64_t now_ns)
+static int take_address(struct aq_fact_store *s, struct object *o, const struct kept *f, uint64_t now_ns)
 {
 	struct address **at = find_address(s, f->subject), *a = *at;
 	size_t n = strlen(f->subject) + 1;
@@ -233,7 +233,7 @@ static int take_address(struct aq_kube_store *s, struct object *o, const struct 
 }
 
 /* Says what is new or changed, ends what is missing, and keeps the new facts instead of the old ones. */
-static int merge(struct aq_kube_store *s, struct object *o, uint64_t now_ns)
+static int merge(struct aq_fact_store *s, struct object *o, uint64_t now_ns)
 {
 	int r = 0;
 
@@ -262,7 +262,7 @@ static int merge(struct aq_kube_store *s, struct object *o, uint64_t now_ns)
 	return 0;
 }
 
-int aq_kube_store_commit(struct aq_kube_store *s, unsigned kind, const char *key, bool gone, uint64_t now_ns)
+int aq_fact_store_commit(struct aq_fact_store *s, unsigned kind, const char *key, bool gone, uint64_t now_ns)
 {
 	struct object **at = find(s, kind, key), *o = *at;
 	size_t n = strlen(key) + 1;
@@ -290,12 +290,12 @@ int aq_kube_store_commit(struct aq_kube_store *s, unsigned kind, const char *key
 	return r;
 }
 
-void aq_kube_store_list_begin(struct aq_kube_store *s, unsigned kind)
+void aq_fact_store_list_begin(struct aq_fact_store *s, unsigned kind)
 {
 	s->generation[kind]++;
 }
 
-int aq_kube_store_list_end(struct aq_kube_store *s, unsigned kind, uint64_t now_ns)
+int aq_fact_store_list_end(struct aq_fact_store *s, unsigned kind, uint64_t now_ns)
 {
 	int r = 0;
 
@@ -322,7 +322,7 @@ static bool says(const cJSON *object, const char *name, const char *value)
 	return cJSON_IsString(v) && strcmp(v->valuestring, value) == 0;
 }
 
-static int mend(struct aq_kube_store *s, struct kept **at, const char *const owner[5])
+static int mend(struct aq_fact_store *s, struct kept **at, const char *const owner[5])
 {
 	struct kept *f = *at, *new;
 	struct aq_fact fact = { f->subject, NULL, 0, f->from_ns, f->to_ns };
@@ -354,7 +354,7 @@ static int mend(struct aq_kube_store *s, struct kept **at, const char *const own
 	return r;
 }
 
-int aq_kube_store_owner(struct aq_kube_store *s, const char *namespace, const char *kind, const char *name,
+int aq_fact_store_owner(struct aq_fact_store *s, const char *namespace, const char *kind, const char *name,
 			const char *workload_kind, const char *workload_name)
 {
 	const char *const owner[5] = { namespace, kind, name, workload_kind, workload_name };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* aq-libs: aq_kube aq_recorder */
 /* What of an object is told again, what is closed and when; and the queue that facts wait in. */
-#include "recorder/enrich/kube_store.h"
+#include "recorder/enrich/fact_store.h"
 
 #include "recorder/enrich/fact_queue.h"
 #include "tests/unit/aq_test.h"
@@ -18,136 +18,136 @@ static int collect(void *user, const struct aq_fact *fact)
 	return 0;
 }
 
-static void add(struct aq_kube_store *s, const char *subject, const char *json, uint64_t from_ns)
+static void add(struct aq_fact_store *s, const char *subject, const char *json, uint64_t from_ns)
 {
 	const struct aq_fact fact = { subject, json, strlen(json), from_ns, 0 };
 
-	AQ_CHECK(aq_kube_store_add(s, &fact) == 0);
+	AQ_CHECK(aq_fact_store_add(s, &fact) == 0);
 }
 
-static const char *commit(struct aq_kube_store *s, const char *key, bool gone, uint64_t now_ns)
+static const char *commit(struct aq_fact_store *s, const char *key, bool gone, uint64_t now_ns)
 {
 	got[0] = '\0';
-	AQ_CHECK(aq_kube_store_commit(s, 0, key, gone, now_ns) == 0);
+	AQ_CHECK(aq_fact_store_commit(s, 0, key, gone, now_ns) == 0);
 	return got;
 }
 
-static struct aq_kube_store *new_store(size_t max_bytes)
+static struct aq_fact_store *new_store(size_t max_bytes)
 {
-	struct aq_kube_store *s = NULL;
+	struct aq_fact_store *s = NULL;
 
-	AQ_REQUIRE(aq_kube_store_new(max_bytes, collect, NULL, &s) == 0);
-	aq_kube_store_list_begin(s, 0);
+	AQ_REQUIRE(aq_fact_store_new(max_bytes, collect, NULL, &s) == 0);
+	aq_fact_store_list_begin(s, 0);
 	return s;
 }
 
 AQ_TEST(only_changes)
 {
-	struct aq_kube_store *s = new_store(1 << 20);
+	struct aq_fact_store *s = new_store(1 << 20);
 
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", "{1}", 5);
 	AQ_CHECK(strcmp(commit(s, "a", false, 10), "pod:a 5 0 {1}\n") == 0);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", "{1}", 5);
 	AQ_CHECK(strcmp(commit(s, "a", false, 11), "") == 0);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", "{2}", 7); /* its beginning stays what it was */
 	AQ_CHECK(strcmp(commit(s, "a", false, 12), "pod:a 5 0 {2}\n") == 0);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	AQ_CHECK(strcmp(commit(s, "a", false, 13), "pod:a 5 13 {2}\n") == 0);
-	aq_kube_store_free(s);
+	aq_fact_store_free(s);
 }
 
 /* What is known already may not grow beyond the bound either: it is told, and then forgotten. */
 AQ_TEST(growth_is_bounded)
 {
 	static char large[3000];
-	struct aq_kube_store *s = new_store(2000);
+	struct aq_fact_store *s = new_store(2000);
 
 	memset(large, '1', sizeof(large) - 1);
 	for (int i = 0; i < 2; i++) {
-		aq_kube_store_begin(s);
+		aq_fact_store_begin(s);
 		add(s, "pod:a", "{1}", 5);
 		AQ_CHECK(strcmp(commit(s, "a", false, 10), i == 0 ? "pod:a 5 0 {1}\n" : "") == 0);
 	}
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", large, 5);
 	AQ_CHECK(strncmp(commit(s, "a", false, 11), "pod:a 5 0 111", 13) == 0);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", "{1}", 5); /* new again */
 	AQ_CHECK(strcmp(commit(s, "a", false, 12), "pod:a 5 0 {1}\n") == 0);
-	aq_kube_store_free(s);
+	aq_fact_store_free(s);
 }
 
 AQ_TEST(lists_end_what_they_lack)
 {
-	struct aq_kube_store *s = new_store(1 << 20);
+	struct aq_fact_store *s = new_store(1 << 20);
 
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", "{1}", 5);
 	commit(s, "a", false, 10);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:b", "{1}", 5);
 	commit(s, "b", false, 10);
-	aq_kube_store_list_begin(s, 0);
-	aq_kube_store_begin(s);
+	aq_fact_store_list_begin(s, 0);
+	aq_fact_store_begin(s);
 	add(s, "pod:b", "{1}", 5);
 	commit(s, "b", false, 20);
 	got[0] = '\0';
-	AQ_CHECK(aq_kube_store_list_end(s, 1, 21) == 0 && got[0] == '\0');
-	AQ_CHECK(aq_kube_store_list_end(s, 0, 21) == 0);
+	AQ_CHECK(aq_fact_store_list_end(s, 1, 21) == 0 && got[0] == '\0');
+	AQ_CHECK(aq_fact_store_list_end(s, 0, 21) == 0);
 	AQ_CHECK(strcmp(got, "pod:a 5 21 {1}\n") == 0);
-	aq_kube_store_free(s);
+	aq_fact_store_free(s);
 }
 
 AQ_TEST(an_address_has_one_owner)
 {
-	struct aq_kube_store *s = new_store(1 << 20);
+	struct aq_fact_store *s = new_store(1 << 20);
 
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "address:1", "{a}", 5);
 	commit(s, "a", false, 10);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "address:1", "{b}", 15);
 	AQ_CHECK(strcmp(commit(s, "b", false, 20), "address:1 15 0 {b}\naddress:1 5 15 {a}\n") == 0);
-	aq_kube_store_begin(s); /* the first has it no more: nothing is left to say */
+	aq_fact_store_begin(s); /* the first has it no more: nothing is left to say */
 	AQ_CHECK(strcmp(commit(s, "a", true, 30), "") == 0);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	AQ_CHECK(strcmp(commit(s, "b", false, 40), "address:1 15 40 {b}\n") == 0);
-	aq_kube_store_begin(s); /* and the table doesn't lead to one that isn't there */
+	aq_fact_store_begin(s); /* and the table doesn't lead to one that isn't there */
 	commit(s, "b", true, 41);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "address:1", "{c}", 50);
 	AQ_CHECK(strcmp(commit(s, "c", false, 50), "address:1 50 0 {c}\n") == 0);
-	aq_kube_store_free(s);
+	aq_fact_store_free(s);
 }
 
 AQ_TEST(owners_mend_what_is_kept)
 {
-	struct aq_kube_store *s = new_store(1 << 20);
+	struct aq_fact_store *s = new_store(1 << 20);
 
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", "{\"namespace\":\"n\",\"owner_kind\":\"Job\",\"owner_name\":\"j\",\"workload_kind\":\"Job\",\"workload_name\":\"j\"}", 5);
 	commit(s, "a", false, 10);
 	got[0] = '\0';
-	AQ_CHECK(aq_kube_store_owner(s, "other", "Job", "j", "CronJob", "c") == 0 && got[0] == '\0');
-	AQ_CHECK(aq_kube_store_owner(s, "n", "Job", "j", "CronJob", "c") == 0);
+	AQ_CHECK(aq_fact_store_owner(s, "other", "Job", "j", "CronJob", "c") == 0 && got[0] == '\0');
+	AQ_CHECK(aq_fact_store_owner(s, "n", "Job", "j", "CronJob", "c") == 0);
 	AQ_CHECK(strstr(got, "pod:a 5 0 {") == got && strstr(got, "\"workload_kind\":\"CronJob\",\"workload_name\":\"c\""));
-	aq_kube_store_free(s);
+	aq_fact_store_free(s);
 }
 
 AQ_TEST(beyond_the_bound_nothing_is_kept)
 {
-	struct aq_kube_store *s = new_store(0);
+	struct aq_fact_store *s = new_store(0);
 
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", "{1}", 5);
 	AQ_CHECK(strcmp(commit(s, "a", false, 10), "pod:a 5 0 {1}\n") == 0);
-	aq_kube_store_begin(s);
+	aq_fact_store_begin(s);
 	add(s, "pod:a", "{1}", 5);
 	AQ_CHECK(strcmp(commit(s, "a", false, 10), "pod:a 5 0 {1}\n") == 0);
-	aq_kube_store_free(s);
+	aq_fact_store_free(s);
 }
 
 AQ_TEST(queue)
