@@ -31,7 +31,7 @@ static const char *const member_names[AQ_FM_COUNT] = {
 	[AQ_FM_NAMESPACE] = "namespace", [AQ_FM_CONTAINER] = "container", [AQ_FM_RESTARTS] = "restarts",
 	[AQ_FM_OWNER_KIND] = "owner_kind", [AQ_FM_OWNER_NAME] = "owner_name", [AQ_FM_WORKLOAD_KIND] = "workload_kind",
 	[AQ_FM_WORKLOAD_NAME] = "workload_name", [AQ_FM_NODE] = "node", [AQ_FM_SERVICE_ACCOUNT] = "service_account",
-	[AQ_FM_PHASE] = "phase", [AQ_FM_KIND] = "kind", [AQ_FM_UID] = "uid",
+	[AQ_FM_PHASE] = "phase", [AQ_FM_KIND] = "kind", [AQ_FM_UID] = "uid", [AQ_FM_CGROUP] = "cgroup",
 };
 
 static const struct { const char *name; unsigned columns; const char *column[COLUMNS_MAX]; } lists[AQ_FL_COUNT] = {

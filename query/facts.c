@@ -55,8 +55,6 @@ static enum aq_fact_origin origin_of(const char *s, size_t len)
 	for (unsigned i = 0; i < AQ_FO_OTHER; i++)
 		if (strlen(names[i]) == len && memcmp(names[i], s, len) == 0)
 			return i;
-	if (len == 6 && memcmp(s, "podman", 6) == 0) /* speaks docker's language */
-		return AQ_FO_DOCKER;
 	return AQ_FO_OTHER;
 }
 
@@ -441,6 +439,21 @@ static const struct aq_fact_doc *parsed(struct fact *x)
 	if (!x->doc && !x->bad)
 		x->bad = aq_doc_parse(x->subject + x->subject_len + 1, x->json_len, &x->doc) < 0;
 	return x->doc;
+}
+
+uint32_t aq_subject_count(const struct aq_subject *s)
+{
+	return s->count;
+}
+
+const struct aq_fact_doc *aq_subject_fact(struct aq_facts *f, const struct aq_subject *s, uint32_t number, uint64_t *ret_from_ns,
+					  uint64_t *ret_to_ns)
+{
+	struct fact *x = &f->fact[s->first + number];
+
+	*ret_from_ns = x->from_ns;
+	*ret_to_ns = x->to_ns;
+	return parsed(x);
 }
 
 static bool holds(const struct fact *x, uint64_t time_ns)

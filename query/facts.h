@@ -20,7 +20,7 @@ enum aq_fact_member {
 	AQ_FM_SOURCE, AQ_FM_UNKNOWN, AQ_FM_NAME, AQ_FM_IMAGE, AQ_FM_IMAGE_REPOSITORY, AQ_FM_IMAGE_TAG, AQ_FM_IMAGE_DIGEST,
 	AQ_FM_START, AQ_FM_ENGINE, AQ_FM_POD_UID, AQ_FM_POD, AQ_FM_NAMESPACE, AQ_FM_CONTAINER, AQ_FM_RESTARTS,
 	AQ_FM_OWNER_KIND, AQ_FM_OWNER_NAME, AQ_FM_WORKLOAD_KIND, AQ_FM_WORKLOAD_NAME, AQ_FM_NODE, AQ_FM_SERVICE_ACCOUNT,
-	AQ_FM_PHASE, AQ_FM_KIND, AQ_FM_UID, AQ_FM_COUNT
+	AQ_FM_PHASE, AQ_FM_KIND, AQ_FM_UID, AQ_FM_CGROUP, AQ_FM_COUNT
 };
 /* Members with rows; the columns of each. */
 enum aq_fact_list { AQ_FL_LABELS, AQ_FL_ANNOTATIONS, AQ_FL_IPS, AQ_FL_ENV, AQ_FL_MOUNTS, AQ_FL_CONTAINERS, AQ_FL_COUNT };
@@ -68,6 +68,10 @@ struct aq_subject *aq_facts_find(struct aq_facts *f, const char *subject, size_t
 /* All subjects with that prefix ("pod:"), in the order of their bytes: first with NULL, then with the last one. */
 struct aq_subject *aq_facts_next(struct aq_facts *f, const char *prefix, struct aq_subject *last);
 const char *aq_subject_name(const struct aq_facts *f, const struct aq_subject *s); /* NUL-terminated, with its prefix */
+/* All its facts, by number; NULL: that one is no JSON object. to UINT64_MAX: not seen to end. */
+uint32_t aq_subject_count(const struct aq_subject *s);
+const struct aq_fact_doc *aq_subject_fact(struct aq_facts *f, const struct aq_subject *s, uint32_t number, uint64_t *ret_from_ns,
+					  uint64_t *ret_to_ns);
 /* From its first fact's beginning to its last one's end; 0: not known, UINT64_MAX: not seen to end. */
 void aq_subject_span(const struct aq_facts *f, const struct aq_subject *s, uint64_t *ret_from_ns, uint64_t *ret_to_ns);
 /* Narrows [*from, *to] around time_ns to where no fact of the subject begins or ends. */

@@ -189,13 +189,14 @@ static bool of_list(const struct aq_field *f, struct aq_row *row, const struct a
 
 static bool of_container(enum aq_field_id id, struct aq_row *row, const struct aq_cgroup *c, struct aq_value *v, bool *ret_done)
 {
-	bool host = !c->container_id[0];
+	struct aq_fact_text full, engine;
+	bool host = !aq_name_container(row->names, c, time_of(row), &full, &engine);
 
 	*ret_done = true;
 	switch (id) {
-	case AQ_FIELD_CONTAINER_ID: return host ? aq_v_text(v, "host") : aq_v_str(v, c->container_id, strnlen(c->container_id, 12));
-	case AQ_FIELD_CONTAINER_FULL_ID: return aq_v_text(v, host ? "host" : c->container_id);
-	case AQ_FIELD_CONTAINER_TYPE: return aq_v_text(v, host ? "host" : c->engine);
+	case AQ_FIELD_CONTAINER_ID: return host ? aq_v_text(v, "host") : aq_v_str(v, full.s, full.len < 12 ? full.len : 12);
+	case AQ_FIELD_CONTAINER_FULL_ID: return host ? aq_v_text(v, "host") : put(v, full);
+	case AQ_FIELD_CONTAINER_TYPE: return host ? aq_v_text(v, "host") : put(v, engine);
 	case AQ_FIELD_CONTAINER_NAME: return host ? aq_v_text(v, "host") : named(row, c, AQ_NAME_CONTAINER, v);
 	case AQ_FIELD_CONTAINER_IMAGE: return named(row, c, AQ_NAME_IMAGE, v);
 	case AQ_FIELD_CONTAINER_IMAGE_REPOSITORY: return named(row, c, AQ_NAME_IMAGE_REPOSITORY, v);

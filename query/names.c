@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query/placed.h"
+
 enum { CGROUP_PLACES = 4096, PROBES = 16, ADDRESS_PLACES = 1024 };
 
 /* What is known of a cgroup in a span of time. Values are looked up when they are first asked for. */
@@ -15,6 +17,7 @@ struct who {
 	uint64_t cgroup_id, from_ns, to_ns;
 	uint32_t changes;                    /* of the cgroup: its path was another one before */
 	bool is_container, in_pod;
+	struct aq_fact_text id, engine;      /* of the container */
 	struct aq_subject *container, *pod, *ns;
 	const struct aq_fact_doc *lists;     /* a fact of the pod that lists the container, and where; NULL: none */
 	uint32_t lists_row;
@@ -39,6 +42,7 @@ struct listed { /* a container in a pod's list */
 
 struct aq_names {
 	struct aq_facts *facts;
+	struct aq_placed *placed;
 	struct who *who[CGROUP_PLACES];
 	struct who *last;                    /* who was asked for */
 	struct who spare;                    /* when there is no memory for another one */
@@ -67,6 +71,10 @@ int aq_names_new(struct aq_facts *facts, struct aq_names **ret_names)
 	if (!n)
 		return -ENOMEM;
 	n->facts = facts;
+	if (aq_placed_new(facts, &n->placed) < 0) {
+		free(n);
+		return -ENOMEM;
+	}
 	*ret_names = n;
 	return 0;
 }
@@ -78,6 +86,7 @@ void aq_names_free(struct aq_names *n)
 	for (unsigned i = 0; i < CGROUP_PLACES; i++)
 		free(n->who[i]);
 	free(n->listed);
+	aq_placed_free(n->placed);
 	free(n);
 }
 
@@ -199,9 +208,8 @@ static void make_listed(struct aq_names *n)
 	}
 }
 
-static const struct listed *find_listed(struct aq_names *n, const char *id)
+static const struct listed *find_listed(struct aq_names *n, const char *id, size_t len)
 {
-	size_t len = strlen(id);
 
 	if (!n->listed_made)
 		make_listed(n);
@@ -223,7 +231,7 @@ static void keep_uid(struct who *w, struct aq_fact_text uid)
 
 static void find_pod(struct aq_names *n, struct who *w, const struct aq_cgroup *c, uint64_t time_ns)
 {
-	const struct listed *l = w->is_container ? find_listed(n, c->container_id) : NULL;
+	const struct listed *l = w->is_container ? find_listed(n, w->id.s, w->id.len) : NULL;
 
 	keep_uid(w, aq_facts_text(n->facts, w->container, AQ_FM_POD_UID, time_ns, false));
 	if (l) {
@@ -243,14 +251,34 @@ static void find_pod(struct aq_names *n, struct who *w, const struct aq_cgroup *
 		w->pod = find(n, "pod", w->pod_uid, strlen(w->pod_uid));
 }
 
+/* By its path, or by a fact that names a cgroup further in. */
+static void find_container(struct aq_names *n, struct who *w, const struct aq_cgroup *c, uint64_t time_ns)
+{
+	const char *in_path = c->container_id[0] && c->path ? strstr(c->path->s, c->container_id) : NULL;
+	size_t len = 0, known = in_path ? (size_t)(in_path - c->path->s) + strlen(c->container_id) : 0;
+	struct aq_subject *placed = NULL;
+
+	if (c->path)
+		placed = aq_placed_find(n->placed, c->path->s, c->path->len, time_ns, &len, &w->from_ns, &w->to_ns);
+	if (c->container_id[0] && (!placed || len <= known + strlen(".scope"))) {
+		w->is_container = true;
+		w->id = text(c->container_id); /* as long as the cgroup's path is the same */
+		w->engine = text(c->engine);
+		w->container = find(n, "container", w->id.s, w->id.len);
+	} else if (placed) {
+		w->is_container = true;
+		w->id = text(aq_subject_name(n->facts, placed) + strlen("container:"));
+		w->container = placed;
+		w->engine = aq_facts_text(n->facts, placed, AQ_FM_ENGINE, time_ns, false);
+	}
+}
+
 static void fill(struct aq_names *n, struct who *w, const struct aq_cgroup *c, uint64_t time_ns)
 {
 	struct aq_fact_text ns;
 
-	*w = (struct who){ .cgroup_id = c->id, .changes = c->changes, .to_ns = UINT64_MAX,
-			   .is_container = c->container_id[0] != '\0' };
-	if (w->is_container)
-		w->container = find(n, "container", c->container_id, strlen(c->container_id));
+	*w = (struct who){ .cgroup_id = c->id, .changes = c->changes, .to_ns = UINT64_MAX };
+	find_container(n, w, c, time_ns);
 	find_pod(n, w, c, time_ns);
 	w->in_pod = w->pod_uid[0] || (c->path && memmem(c->path->s, c->path->len, "kubepods", 8) && w->is_container);
 	ns = aq_facts_text(n->facts, w->pod, AQ_FM_NAMESPACE, time_ns, false);
@@ -458,6 +486,16 @@ struct aq_fact_text aq_name_of(struct aq_names *n, const struct aq_cgroup *c, ui
 		w->asked[name] = true;
 	}
 	return w->value[name];
+}
+
+bool aq_name_container(struct aq_names *n, const struct aq_cgroup *c, uint64_t time_ns, struct aq_fact_text *ret_id,
+		       struct aq_fact_text *ret_engine)
+{
+	const struct who *w = who_of(n, c, time_ns);
+
+	*ret_id = w->id;
+	*ret_engine = w->engine;
+	return w->is_container;
 }
 
 const struct aq_fact_doc *aq_name_list(struct aq_names *n, const struct aq_cgroup *c, uint64_t time_ns,

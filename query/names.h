@@ -32,6 +32,10 @@ enum aq_name {
 /* s NULL: unknown, or there is no such thing. */
 struct aq_fact_text aq_name_of(struct aq_names *n, const struct aq_cgroup *c, uint64_t time_ns, enum aq_name name);
 
+/* Which container it is, by its path or by a fact that names its cgroup; false: none that is known. */
+bool aq_name_container(struct aq_names *n, const struct aq_cgroup *c, uint64_t time_ns, struct aq_fact_text *ret_id,
+		       struct aq_fact_text *ret_engine);
+
 enum aq_name_table { AQ_NT_CONTAINER, AQ_NT_POD, AQ_NT_NAMESPACE };
 /* The fact that has rows of the list, of the container, its pod or its namespace; NULL: none. */
 const struct aq_fact_doc *aq_name_list(struct aq_names *n, const struct aq_cgroup *c, uint64_t time_ns,

@@ -20,7 +20,7 @@ struct group { /* a cgroup, then a container, then a pod */
 	bool is_made;                     /* its begin was seen */
 	char key[AQ_POD_UID_BYTES + 16];  /* container id or pod uid */
 	struct aq_fact_text name, image, pod, ns, why;
-	const char *engine;
+	struct aq_fact_text engine;
 	uint32_t parts;
 };
 
@@ -75,7 +75,7 @@ static struct group *cgroup_of(struct aq_info_names *n, uint64_t id)
 		return NULL;
 	at = place(n, id);
 	if (!n->hash[at]) {
-		n->cgroup[n->cgroups] = (struct group){ .id = id, .engine = "" };
+		n->cgroup[n->cgroups] = (struct group){ .id = id };
 		n->hash[at] = (uint32_t)++n->cgroups;
 	}
 	return &n->cgroup[n->hash[at] - 1];
@@ -207,11 +207,12 @@ static int name_all(struct aq_info_names *n, uint64_t end_ns)
 		struct group g = n->cgroup[i];
 		const struct aq_cgroup *c = aq_state_cgroup(n->state, g.id);
 		uint64_t at_ns = g.to_ns ? g.to_ns : end_ns;
-		struct aq_fact_text uid;
+		struct aq_fact_text uid, id, engine;
 
-		if (!c || !c->container_id[0])
+		if (!c || !aq_name_container(n->names, c, at_ns, &id, &engine))
 			continue;
-		g.engine = c->engine;
+		g.engine = engine;
+		snprintf(g.key, sizeof(g.key), "%.*s", (int)id.len, id.s);
 		g.pod = aq_name_of(n->names, c, at_ns, AQ_NAME_POD);
 		g.ns = aq_name_of(n->names, c, at_ns, AQ_NAME_NAMESPACE);
 		uid = aq_name_of(n->names, c, at_ns, AQ_NAME_POD_UID);
@@ -227,7 +228,6 @@ static int name_all(struct aq_info_names *n, uint64_t end_ns)
 		g.name = aq_name_of(n->names, c, at_ns, AQ_NAME_CONTAINER);
 		g.image = aq_name_of(n->names, c, at_ns, AQ_NAME_IMAGE);
 		g.why = aq_name_of(n->names, c, at_ns, AQ_NAME_CONTAINER_UNKNOWN);
-		snprintf(g.key, sizeof(g.key), "%s", c->container_id);
 		n->container[n->containers++] = g;
 	}
 	n->containers = add_up(n->container, n->containers);
@@ -235,12 +235,13 @@ static int name_all(struct aq_info_names *n, uint64_t end_ns)
 	return 0;
 }
 
-static bool has_container(const struct aq_info_names *n)
+/* Facts may say of any cgroup but the root that it is a container's. */
+static bool may_have_container(const struct aq_info_names *n)
 {
 	for (size_t i = 0; i < n->cgroups; i++) {
 		const struct aq_cgroup *c = aq_state_cgroup(n->state, n->cgroup[i].id);
 
-		if (c && c->container_id[0])
+		if (c && (c->container_id[0] || (c->path && c->path->len > 1)))
 			return true;
 	}
 	return false;
@@ -256,7 +257,7 @@ int aq_info_names_collect(struct aq_capture *c, struct aq_info_names **ret_names
 		return aq_err_set(err, -ENOMEM, "out of memory");
 	r = aq_state_new(&options, &n->state, err);
 	r = r < 0 ? r : read_cgroups(n, c, err);
-	if (r == 0 && has_container(n)) {
+	if (r == 0 && may_have_container(n)) {
 		r = aq_facts_load(c, &n->facts, err);
 		if (r == 0 && aq_names_new(n->facts, &n->names) < 0)
 			r = aq_err_set(err, -ENOMEM, "out of memory");
@@ -366,8 +367,7 @@ void aq_info_names_json(const struct aq_info_names *n, struct aq_out *out, const
 
 		aq_out_printf(out, "%s{\"id\":", i ? "," : "");
 		aq_out_json_text(out, g->key);
-		aq_out_puts(out, ",\"type\":");
-		aq_out_json_text(out, g->engine);
+		json_member(out, "type", g->engine);
 		json_member(out, "name", g->name);
 		json_member(out, "image", g->image);
 		json_member(out, "pod", g->pod);
