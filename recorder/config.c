@@ -42,6 +42,8 @@ static const char help_text[] =
 	"      --no-enrich       ask nobody for names; cgroups and what their paths tell are recorded all the same\n"
 	"      --runtime-state DIR  look for containers in this state folder of runc, crun or containerd, or this root of\n"
 	"                        podman's, CRI-O's or Docker's storage as well; may be given again; none: not in the usual ones\n"
+	"      --runtime-socket PATH  ask the container engine (Docker, podman) that listens at this unix socket as well; only\n"
+	"                        GET is sent; may be given again; none: not those that listen where they usually do\n"
 	"      --metadata-memory S  for names that wait, and to repeat them in later segments (default: 64M)\n"
 	"      --kubeconfig FILE ask the API server that this file's current context names\n"
 	"      --kube in-cluster ask it as the service account of the pod that this runs in\n"
@@ -117,7 +119,7 @@ enum {
 	OPT_MIN_FREE, OPT_KEEP, OPT_PIN_WINDOW, OPT_DURATIONS, OPT_SNAPSHOT, OPT_MEMORY, OPT_DUMP_RINGS, OPT_ENV, OPT_DATA,
 	OPT_MAX_STRING, OPT_MAX_ARGV,
 	OPT_KUBECONFIG, OPT_KUBE, OPT_KUBELET, OPT_KUBE_TOKEN, OPT_KUBE_CA, OPT_NODE_NAME, OPT_ANNOTATION,
-	OPT_NO_ENRICH, OPT_RUNTIME_STATE, OPT_METADATA_MEMORY,
+	OPT_NO_ENRICH, OPT_RUNTIME_STATE, OPT_RUNTIME_SOCKET, OPT_METADATA_MEMORY,
 	OPT_POLICY, /* and as many more as there are kinds of policy */
 };
 
@@ -137,6 +139,7 @@ static const struct option long_options[] = {
 	{ "pod-annotation", required_argument, NULL, OPT_ANNOTATION },
 	{ "no-enrich", no_argument, NULL, OPT_NO_ENRICH },
 	{ "runtime-state", required_argument, NULL, OPT_RUNTIME_STATE },
+	{ "runtime-socket", required_argument, NULL, OPT_RUNTIME_SOCKET },
 	{ "metadata-memory", required_argument, NULL, OPT_METADATA_MEMORY },
 	{ "uid", required_argument, NULL, OPT_POLICY + AQ_POLICY_UID },
 	{ "cgroup", required_argument, NULL, OPT_POLICY + AQ_POLICY_CGROUP },
@@ -506,6 +509,21 @@ static int state_option(struct aq_config *c, const char *value, struct aq_err *e
 	return 0;
 }
 
+static int socket_option(struct aq_config *c, const char *value, struct aq_err *err)
+{
+	if (strcmp(value, "none") == 0) {
+		c->no_usual_sockets = true;
+		return 0;
+	}
+	if (value[0] != '/' || strlen(value) >= AQ_DOCKER_PATH_MAX)
+		return aq_err_set(err, -EINVAL, "--runtime-socket takes an absolute path of less than %d bytes or none, not '%s'",
+				  AQ_DOCKER_PATH_MAX, value);
+	if (c->socket_count == AQ_DOCKER_SOCKETS_MAX)
+		return aq_err_set(err, -EINVAL, "--runtime-socket: more than %d sockets", AQ_DOCKER_SOCKETS_MAX);
+	c->sockets[c->socket_count++] = value;
+	return 0;
+}
+
 static int kube_option(struct aq_config *c, int option, const char *value, struct aq_err *err)
 {
 	c->kube_given = c->kube_given || option == OPT_KUBECONFIG || option == OPT_KUBE || option == OPT_KUBELET;
@@ -630,6 +648,8 @@ static int one_option(struct aq_config *c, int option, const char *value, struct
 		return 0;
 	case OPT_RUNTIME_STATE:
 		return state_option(c, value, err);
+	case OPT_RUNTIME_SOCKET:
+		return socket_option(c, value, err);
 	default:
 		if (option >= OPT_KUBECONFIG && option <= OPT_ANNOTATION)
 			return kube_option(c, option, value, err);
@@ -687,7 +707,7 @@ int aq_config_parse(int argc, char *const argv[], struct aq_config *c, struct aq
 			       c->kube.annotation_count > 0))
 		return aq_err_set(err, -EINVAL, "--kube-token-file, --kube-ca, --node-name and --pod-annotation need "
 						"--kubeconfig, --kube or --kubelet");
-	if (c->no_enrich && (c->kube_given || c->state_folder_count > 0 || c->metadata_bytes != 0))
+	if (c->no_enrich && (c->kube_given || c->state_folder_count > 0 || c->socket_count > 0 || c->metadata_bytes != 0))
 		return aq_err_set(err, -EINVAL, "--no-enrich asks nobody for names, but other options say whom to ask");
 	if (c->sign == NULL && c->sign_ns != DEFAULT_SIGN_NS)
 		return aq_err_set(err, -EINVAL, "--sign-interval needs --sign KEYFILE");

@@ -11,6 +11,7 @@
 #include "format/base/err.h"
 #include "format/schema/schema.h"
 #include "format/segment/writer.h"
+#include "recorder/enrich/docker.h"
 #include "recorder/enrich/kube.h"
 #include "recorder/policy.h"
 #include "recorder/retention.h"
@@ -57,6 +58,9 @@ struct aq_config {
 	bool no_usual_files;           /* of container runtimes */
 	const char *state_folders[AQ_STATE_FOLDERS_MAX]; /* of them, borrowed from argv */
 	size_t state_folder_count;
+	bool no_usual_sockets;         /* of container engines */
+	const char *sockets[AQ_DOCKER_SOCKETS_MAX]; /* of them, borrowed from argv */
+	size_t socket_count;
 	uint64_t metadata_bytes;       /* for names; 0: 64 MiB */
 	const char *dump_rings;        /* file for what is taken from the rings, borrowed from argv; NULL. For tests */
 	const char *syscalls, *exclude; /* as given, for the capture's own words; borrowed from argv */

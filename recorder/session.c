@@ -108,6 +108,9 @@ static int open_enrich(struct session *s)
 		.usual_files = !c->no_usual_files,
 		.state_folders = c->state_folders,
 		.state_folder_count = c->state_folder_count,
+		.usual_sockets = !c->no_usual_sockets,
+		.sockets = c->sockets,
+		.socket_count = c->socket_count,
 		.memory_bytes = (size_t)c->metadata_bytes,
 	};
 	int r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A quarter of the memory for facts that wait, one for those that are kept for later segments, the rest for what the sources
- * remember, three quarters of it for Kubernetes: 5,000 pods need some 15 MiB.
+ * remember, five eighths of it for Kubernetes: 5,000 pods need some 15 MiB.
  */
 #include "recorder/enrich/enrich.h"
 
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/enrich/docker.h"
 #include "recorder/enrich/oci.h"
 
 enum { MEMORY_BYTES = 64 << 20 };
@@ -19,6 +20,7 @@ struct aq_enrich {
 	struct aq_fact_queue *facts;
 	struct aq_kube *kube;
 	struct aq_oci *oci;
+	struct aq_docker *docker;
 };
 
 /* A new container of a pod: who asks the kubelet from time to time had better do so now. */
@@ -35,15 +37,19 @@ static int open_sources(struct aq_enrich *e, const struct aq_enrich_options *o, 
 {
 	struct aq_oci_options oci = { .usual = o->usual_files, .folders = o->state_folders, .folder_count = o->state_folder_count,
 				      .memory_bytes = e->memory_bytes / 8 };
+	struct aq_docker_options docker = { .usual = o->usual_sockets, .sockets = o->sockets, .socket_count = o->socket_count,
+					    .memory_bytes = e->memory_bytes / 16 };
 	int r = 0;
 
 	if (o->usual_files || o->state_folder_count > 0)
 		r = aq_oci_new(&oci, take_container, e, &e->oci, err);
+	if (r == 0 && (o->usual_sockets || o->socket_count > 0))
+		r = aq_docker_new(&docker, take_container, e, &e->docker, err);
 	if (r == 0 && o->kube != NULL) {
 		struct aq_kube_options kube = *o->kube;
 
 		kube.services = true;
-		kube.memory_bytes = e->memory_bytes / 8 * 3;
+		kube.memory_bytes = e->memory_bytes / 16 * 5;
 		r = aq_kube_new(&kube, aq_fact_queue_put, e->facts, &e->kube, err);
 	}
 	return r;
@@ -80,6 +86,8 @@ void aq_enrich_start(struct aq_enrich *e)
 {
 	if (e->oci != NULL)
 		tell("the files of container runtimes", aq_oci_start(e->oci));
+	if (e->docker != NULL)
+		tell("container engines", aq_docker_start(e->docker));
 	if (e->kube != NULL)
 		tell("Kubernetes", aq_kube_start(e->kube));
 }
@@ -87,8 +95,10 @@ void aq_enrich_start(struct aq_enrich *e)
 void aq_enrich_stop(struct aq_enrich *e)
 {
 	aq_oci_free(e->oci);
+	aq_docker_free(e->docker);
 	aq_kube_free(e->kube);
 	e->oci = NULL;
+	e->docker = NULL;
 	e->kube = NULL;
 }
 

@@ -22,6 +22,9 @@ struct aq_enrich_options {
 	bool usual_files;               /* look where container runtimes usually keep their state */
 	const char *const *state_folders; /* and in these */
 	size_t state_folder_count;
+	bool usual_sockets;             /* ask the container engines that listen where they usually do */
+	const char *const *sockets;     /* and those at these */
+	size_t socket_count;
 	size_t memory_bytes;            /* of all, with the facts kept by the pipeline; 0: 64 MiB */
 };
 

@@ -192,6 +192,15 @@ static struct object **find(struct aq_fact_store *s, unsigned kind, const char *
 	return at;
 }
 
+bool aq_fact_store_seen(struct aq_fact_store *s, unsigned kind, const char *key)
+{
+	struct object *o = *find(s, kind, key);
+
+	if (o != NULL)
+		o->generation = s->generation[kind];
+	return o != NULL;
+}
+
 static struct kept *fact_of(struct kept *list, const char *subject)
 {
 	while (list != NULL && strcmp(list->subject, subject) != 0)

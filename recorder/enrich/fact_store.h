@@ -23,6 +23,9 @@ aq_fact_sink aq_fact_store_add;
 /* Gives what has changed to the sink. gone: these were its last facts. */
 int aq_fact_store_commit(struct aq_fact_store *s, unsigned kind, const char *key, bool gone, uint64_t now_ns);
 
+/* Something is remembered of it; then it counts as committed since the list began. */
+bool aq_fact_store_seen(struct aq_fact_store *s, unsigned kind, const char *key);
+
 /* A list begins; at its end all objects of that kind that were not committed since have ended. */
 void aq_fact_store_list_begin(struct aq_fact_store *s, unsigned kind);
 int aq_fact_store_list_end(struct aq_fact_store *s, unsigned kind, uint64_t now_ns);

@@ -31,7 +31,7 @@ _aquila() {
 --retain-age --min-free --keep --pin-window --flush-interval --zstd-level --time-resolution --durations --env --data \
 --max-string --max-argv --keep-pointers --encrypt-to \
 --memory --ring-memory --spool --priority --quiet --no-progress --exit-status --verbose \
---kubeconfig --kube --kubelet --kube-token-file --kube-ca --node-name --pod-annotation --probe --sign --sign-interval --help" ;;
+--no-enrich --runtime-state --runtime-socket --metadata-memory --kubeconfig --kube --kubelet --kube-token-file --kube-ca --node-name --pod-annotation --probe --sign --sign-interval --help" ;;
 	info | verify) options="--format --key --quiet --help" ;;
 	losses) options="--key --by --format --limit --quiet --help" ;;
 	index) options="--check --key --plain --quiet --help" ;;
@@ -65,6 +65,10 @@ _aquila() {
 		fi
 		return ;;
 	--sync) mapfile -t COMPREPLY < <(compgen -W "none segment chunk vital" -- "$cur"); return ;;
+	--runtime-state | --runtime-socket)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W "none" -- "$cur")
+		compopt -o filenames
+		return ;;
 	--kube) mapfile -t COMPREPLY < <(compgen -W "in-cluster" -- "$cur"); return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W "max 1 10 100" -- "$cur"); return ;;
 	--output | -o | --key | --sign | --encrypt-to | --kubeconfig | --kube-token-file | --kube-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames; return ;;

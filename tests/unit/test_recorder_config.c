@@ -102,6 +102,28 @@ AQ_TEST(signing)
 	AQ_CHECK(config.sign == NULL);
 }
 
+AQ_TEST(sockets)
+{
+	char path[AQ_DOCKER_PATH_MAX + 1];
+
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a")), 0);
+	AQ_CHECK(!config.no_usual_sockets && config.socket_count == 0);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--runtime-socket=none"), S("--runtime-socket"), S("/run/a.sock"), S("--runtime-socket=/b")), 0);
+	AQ_CHECK(config.no_usual_sockets);
+	AQ_CHECK_EQ_U64(config.socket_count, 2);
+	AQ_CHECK_EQ_STR(config.sockets[0], "/run/a.sock");
+	AQ_CHECK_EQ_STR(config.sockets[1], "/b");
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--runtime-socket=run/a.sock")), -EINVAL);
+	AQ_CHECK(strstr(err.text, "absolute path") != NULL);
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[AQ_DOCKER_PATH_MAX] = '\0';
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--runtime-socket"), path), -EINVAL); /* longer than the kernel has room for */
+	path[AQ_DOCKER_PATH_MAX - 1] = '\0';
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--runtime-socket"), path), 0);
+	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a"), S("--no-enrich"), S("--runtime-socket=/b")), -EINVAL);
+}
+
 AQ_TEST(kubernetes)
 {
 	AQ_CHECK_EQ_INT(PARSE(S("-o"), S("a")), 0);
