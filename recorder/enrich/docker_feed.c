@@ -150,9 +150,12 @@ static void tell_absence(struct aq_docker_feed *f)
 
 static void open_events(struct aq_docker_feed *f)
 {
-	uint64_t since_ns = f->last_real_ns != 0 ? f->last_real_ns : f->docker->begun_real_ns;
+	uint64_t since_ns;
 	char since[32];
 
+	if (f->last_real_ns > aq_docker_now_ns(CLOCK_REALTIME)) /* the clock was set back: what comes is new all the same */
+		f->last_real_ns = f->known_real_ns = 0;
+	since_ns = f->last_real_ns != 0 ? f->last_real_ns : f->docker->begun_real_ns;
 	snprintf(since, sizeof(since), "%llu", (unsigned long long)(since_ns / SECOND));
 	if (aq_docker_request_begin(&f->events, f, AQ_DOCKER_EVENTS, since) < 0) {
 		fail(f, "out of memory");

@@ -12,7 +12,7 @@ busybox=$(command -v busybox)
 "${AQ_BIN:?}/aquilad" --probe >/dev/null 2>&1 || { echo "skipped: BPF can't be used here"; exit 77; }
 set -u
 count=${AQ_CONTAINERS:-10}
-failures=0 recorder="" service=""
+failures=0 recorder="" both="" service="" engine=""
 fail() {
 	printf 'FAIL: %s\n' "$*" >&2
 	failures=$((failures + 1))
@@ -23,7 +23,9 @@ podman_() {
 	podman $driver --root "$work/pr" --runroot "$work/prr" --tmpdir "$work/tmp" --runtime runc --cgroup-manager=cgroupfs --log-level=error "$@"
 }
 clean() {
-	[ -z "$recorder" ] || kill "$recorder" 2>/dev/null
+	for pid in $recorder $both $engine; do
+		kill "$pid" 2>/dev/null
+	done
 	podman_ rm -fa -t 0 >/dev/null 2>&1
 	[ -z "$service" ] || kill "$service" 2>/dev/null
 	wait
@@ -67,6 +69,10 @@ if ! run older "$(words older 1000)" -d || [ "$failures" -gt 0 ]; then
 fi
 "$AQ_BIN/aquilad" -q -o "$work/cap.aquila" --runtime-state none --runtime-socket none --runtime-socket "$work/s" 2>"$work/aquilad.log" &
 recorder=$!
+# the files tell of the same containers: together they say no less and nothing else
+"$AQ_BIN/aquilad" -q -o "$work/both.aquila" --runtime-state none --runtime-state "$work/prr" --runtime-state "$work/pr" \
+	--runtime-socket none --runtime-socket "$work/s" 2>"$work/both.log" &
+both=$!
 for _ in $(seq 100); do
 	[ ! -s "$work/cap.aquila" ] || break
 	sleep 0.1
@@ -98,16 +104,20 @@ begun=$(date +%s%N)
 kill -INT "$recorder"
 wait "$recorder" || fail "aquilad ended with $?: $(tail -n 2 "$work/aquilad.log")"
 recorder=""
+kill -INT "$both"
+wait "$both" || fail "aquilad ended with $?: $(tail -n 2 "$work/both.log")"
+both=""
 [ $(($(date +%s%N) - begun)) -lt 3000000000 ] || fail "it took $((($(date +%s%N) - begun) / 1000000)) ms to end"
 [ -z "${AQ_KEEP:-}" ] || cp -r "$work/cap.aquila" "$AQ_KEEP"
 
-"$AQ_BIN/aquila" query "$work/cap.aquila" 'evt.type in (open, openat) and fs.path.name contains /marker-' --fields \
-	fs.path.name,container.name,container.image.repository,container.image.tag,container.image.digest,container.type,container.label[own],container.start \
-	--format ndjson >"$work/markers" 2>"$work/err" || fail "query: $(cat "$work/err")"
-"$AQ_BIN/aquila" query "$work/cap.aquila" 'evt.type = fact' --format ndjson >"$work/facts" 2>"$work/err" || fail "query: $(cat "$work/err")"
-! grep -q hidden-words "$work/facts" || fail "the value of an environment variable stands in a fact"
-grep -q '"SECRET\|\\"SECRET' "$work/facts" || fail "no names of environment variables"
-python3 - "$work" "$count" <<'PYTHON' || fail "see above"
+for capture in cap both; do
+	"$AQ_BIN/aquila" query "$work/$capture.aquila" 'evt.type in (open, openat) and fs.path.name contains /marker-' --fields \
+		fs.path.name,container.name,container.image.repository,container.image.tag,container.image.digest,container.type,container.label[own],container.start \
+		--format ndjson >"$work/markers" 2>"$work/err" || fail "query: $(cat "$work/err")"
+	"$AQ_BIN/aquila" query "$work/$capture.aquila" 'evt.type = fact' --format ndjson >"$work/facts" 2>"$work/err" || fail "query: $(cat "$work/err")"
+	! grep -q hidden-words "$work/facts" || fail "the value of an environment variable stands in a fact"
+	grep -q '"SECRET\|\\"SECRET' "$work/facts" || fail "no names of environment variables"
+	python3 - "$work" "$count" "$capture" <<'PYTHON' || fail "see above"
 import json, sys
 work, count = sys.argv[1], int(sys.argv[2])
 bad, seen = 0, {}
@@ -131,7 +141,24 @@ for name in ("newer", "between"):
         bad += 1
         print("no digest:", seen.get(name), file=sys.stderr)
 digests = sum(1 for row in seen.values() if row.get("container.image.digest"))
-print("%d containers, each with its name; %d were there long enough to be looked at" % (len(seen), digests))
+print("%s: %d containers, each with its name; %d were there long enough to be looked at" % (sys.argv[3], len(seen), digests))
 sys.exit(bool(bad))
 PYTHON
+done
+
+# an engine that does what it shouldn't: the recording is complete and ends when it should
+cd "$work" || exit 1
+mkfifo control
+"${AQ_SRC:?}/tests/containers/engine.py" "$work/e" "$work/control" &
+engine=$!
+for fault in hang huge flood-events; do
+	echo "fault $fault" >control
+	begun=$SECONDS
+	"$AQ_BIN/aquilad" -q -o "$fault.aquila" --runtime-state none --runtime-socket none --runtime-socket "$work/e" -- \
+		bash -c 'sleep 0.5; for i in $(seq 200); do : </etc/hostname; done; sleep 0.5' || fail "fault $fault: aquilad ended with $?"
+	[ $((SECONDS - begun)) -lt 15 ] || fail "fault $fault: it took $((SECONDS - begun)) s"
+	events=$("$AQ_BIN/aquila" query "$fault.aquila" 'evt.type = openat and fd.name = /etc/hostname' --count 2>verdict)
+	[ "$events" = 200 ] || fail "fault $fault: $events of 200 events"
+	grep -q '^verdict: complete' verdict || fail "fault $fault: $(cat verdict)"
+done
 [ "$failures" -eq 0 ] || { echo "$failures failures" >&2; exit 1; }
