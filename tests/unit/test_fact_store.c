@@ -59,6 +59,27 @@ AQ_TEST(only_changes)
 	aq_fact_store_free(s);
 }
 
+/* A list that only shows that something is still there leaves it as it is. */
+AQ_TEST(seen_in_a_list)
+{
+	struct aq_fact_store *s = new_store(1 << 20);
+
+	AQ_CHECK(!aq_fact_store_seen(s, 0, "a"));
+	for (int i = 0; i < 2; i++) {
+		aq_fact_store_begin(s);
+		add(s, i == 0 ? "container:a" : "container:b", "{1}", 5);
+		commit(s, i == 0 ? "a" : "b", false, 10);
+	}
+	AQ_CHECK(!aq_fact_store_seen(s, 1, "a")); /* that is another kind's */
+	aq_fact_store_list_begin(s, 0);
+	AQ_CHECK(aq_fact_store_seen(s, 0, "a"));
+	got[0] = '\0';
+	AQ_CHECK(aq_fact_store_list_end(s, 0, 20) == 0);
+	AQ_CHECK(strcmp(got, "container:b 5 20 {1}\n") == 0);
+	AQ_CHECK(!aq_fact_store_seen(s, 0, "b"));
+	aq_fact_store_free(s);
+}
+
 /* What is known already may not grow beyond the bound either: it is told, and then forgotten. */
 AQ_TEST(growth_is_bounded)
 {
