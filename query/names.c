@@ -265,6 +265,11 @@ static void find_container(struct aq_names *n, struct who *w, const struct aq_cg
 		w->id = text(c->container_id); /* as long as the cgroup's path is the same */
 		w->engine = text(c->engine);
 		w->container = find(n, "container", w->id.s, w->id.len);
+		if (is(w->engine, "runtime")) { /* the path tells only that it is one */
+			struct aq_fact_text engine = aq_facts_text(n->facts, w->container, AQ_FM_ENGINE, time_ns, false);
+
+			w->engine = engine.s ? engine : w->engine;
+		}
 	} else if (placed) {
 		w->is_container = true;
 		w->id = text(aq_subject_name(n->facts, placed) + strlen("container:"));

@@ -220,6 +220,35 @@ AQ_TEST(uid_in_path)
 	}
 }
 
+/* An engine that was asked and its files tell of the same container: each is believed in what it knows best. */
+AQ_TEST(asked_and_on_disk)
+{
+	struct aq_facts *f = begin();
+	struct aq_names *n = NULL;
+	struct place unclear, clear;
+	struct aq_cgroup *a = cgroup(&unclear, 11, ID, "/own/" ID), *b = cgroup(&clear, 12, "c2", "/own/c2");
+	struct aq_fact_text id, engine;
+
+	a->engine = "runtime"; /* as a path that names none */
+	add(f, "container:" ID, 102, 0, "{\"source\":\"runc\",\"engine\":\"runc\"}");
+	add(f, "container:" ID, 101, 0, "{\"source\":\"podman\",\"engine\":\"podman\",\"labels\":{\"a\":\"b\"}}");
+	add(f, "container:" ID, 100, 0, "{\"source\":\"storage\",\"name\":\"after\",\"image\":\"box:1\"}");
+	add(f, "container:" ID, 103, 200, "{\"source\":\"podman\",\"engine\":\"podman\",\"name\":\"before\"}");
+	add(f, "container:" ID, 200, 0, "{\"source\":\"podman\",\"engine\":\"podman\",\"name\":\"after\"}");
+	AQ_REQUIRE(aq_facts_finish(f) == 0);
+	AQ_REQUIRE(aq_names_new(f, &n) == 0);
+	AQ_CHECK_EQ_STR(text(aq_name_of(n, a, 150, AQ_NAME_CONTAINER)), "before"); /* as it was called then */
+	AQ_CHECK_EQ_STR(text(aq_name_of(n, a, 250, AQ_NAME_CONTAINER)), "after");
+	AQ_CHECK_EQ_STR(text(aq_name_of(n, a, 150, AQ_NAME_IMAGE)), "box:1");
+	AQ_CHECK(aq_name_list(n, a, 150, AQ_NT_CONTAINER, AQ_FL_LABELS) != NULL);
+	AQ_CHECK(aq_name_container(n, a, 150, &id, &engine));
+	AQ_CHECK_EQ_STR(text(engine), "podman");
+	AQ_CHECK(aq_name_container(n, b, 150, &id, &engine));
+	AQ_CHECK_EQ_STR(text(engine), "containerd"); /* what the path tells */
+	aq_names_free(n);
+	aq_facts_free(f);
+}
+
 AQ_TEST(container_to_pod)
 {
 	struct aq_facts *f = begin();
