@@ -235,7 +235,7 @@ static int take_listed(void *user, const cJSON *container)
 		aq_docker_commit(f, head.id, aq_containers_facts(container, &about, aq_fact_store_add, store), false,
 				 aq_docker_now_ns(CLOCK_BOOTTIME));
 	}
-	aq_docker_want(f, head.id, 0, false);
+	aq_docker_want(f, head.id, 0, true);
 	return f->docker->fatal;
 }
 

@@ -57,7 +57,7 @@ struct aq_docker_box {
 	uint64_t from_ns, to_ns;        /* of aq_containers_about */
 	bool waits, busy;
 	bool again, stale;              /* it has changed since it was asked for; so much that the answer is wrong */
-	bool was_ended;                 /* when it was listed: the document says when */
+	bool listed;                    /* its end may have been told before it was listed: the document knows */
 	char id[AQ_CONTAINERS_ID_MAX];
 };
 
@@ -154,7 +154,7 @@ bool aq_docker_feed_data(struct aq_docker_feed *f, struct aq_docker_request *q, 
 
 /* docker_look.c */
 /* It is to be looked at, again if it is being looked at. from_ns 0: nothing new about that. */
-void aq_docker_want(struct aq_docker_feed *f, const char *id, uint64_t from_ns, bool was_ended);
+void aq_docker_want(struct aq_docker_feed *f, const char *id, uint64_t from_ns, bool listed);
 /* Its name is another one from then on. */
 void aq_docker_want_renamed(struct aq_docker_feed *f, const char *id, uint64_t from_ns);
 /* It has ended; nothing if it neither waits nor is looked at. */

@@ -44,7 +44,7 @@ static void drop(struct aq_docker_feed *f, struct aq_docker_box *b)
 	free(b);
 }
 
-void aq_docker_want(struct aq_docker_feed *f, const char *id, uint64_t from_ns, bool was_ended)
+void aq_docker_want(struct aq_docker_feed *f, const char *id, uint64_t from_ns, bool listed)
 {
 	struct aq_docker_box **at = find(f, id), *b = *at;
 
@@ -61,7 +61,7 @@ void aq_docker_want(struct aq_docker_feed *f, const char *id, uint64_t from_ns, 
 	if (from_ns != 0)
 		b->from_ns = from_ns;
 	b->to_ns = 0;
-	b->was_ended = was_ended;
+	b->listed = listed;
 	b->again = b->busy;
 	if (!b->busy && !b->waits)
 		append(f, b);
@@ -180,7 +180,7 @@ static void tell(struct aq_docker_look *l)
 	uint64_t now_ns = aq_docker_now_ns(CLOCK_BOOTTIME), to_ns = l->box->to_ns;
 	struct aq_containers_about about;
 
-	if (to_ns == 0 && l->box->was_ended && l->head.ended)
+	if (to_ns == 0 && l->box->listed && l->head.ended)
 		to_ns = l->head.ended_real_ns != 0 ? aq_docker_boot_ns(l->head.ended_real_ns) : now_ns;
 	about = aq_docker_about(f, l->box->from_ns, to_ns);
 	if (image != NULL && image->digest[0] != '\0')
