@@ -49,7 +49,8 @@ static uint64_t hash_bytes(const char *s, size_t len)
 
 static enum aq_fact_origin origin_of(const char *s, size_t len)
 {
-	static const char *const names[AQ_FO_OTHER] = { "docker", "containerd", "cri-o", "podman", "docker-files", "storage",
+	static const char *const names[AQ_FO_OTHER] = { "docker", "containerd", "cri-o", "podman", "docker-files",
+							   "podman-files", "storage",
 							   "runc", "crun", "kubelet", "kubernetes", "dns", "import" };
 
 	for (unsigned i = 0; i < AQ_FO_OTHER; i++)

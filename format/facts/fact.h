@@ -15,8 +15,8 @@
  *   address:IP (IPv6 in its shortest form; not ::ffff:1.2.3.4 but 1.2.3.4)
  *                        kind (pod, service, container, node, dns) name namespace uid container
  *
- * Every object has "source" (docker, containerd, cri-o, podman, docker-files, storage, runc, crun, kubelet,
- * kubernetes, dns, import), its first member in what the recorder makes, and may have "unknown", a reason, when that source
+ * Every object has "source" (docker, containerd, cri-o, podman, docker-files, podman-files, storage, runc,
+ * crun, kubelet, kubernetes, dns, import), its first member in what the recorder makes, and may have "unknown", a reason, when that source
  * knows nothing: {"source":"docker","unknown":"no runtime socket"}.
  *
  * One source's later fact about the same subject with the same valid_from replaces its earlier one; one with another

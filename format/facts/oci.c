@@ -122,7 +122,7 @@ static int bundle(struct oci_maker *m, const cJSON *doc, bool userdata)
 		return -EINVAL;
 	if (userdata && manager != NULL && strcmp(manager, "libpod") == 0)
 		engine = "podman";
-	if (!aq_cm_begin(&m->m, userdata ? engine : "containerd", engine))
+	if (!aq_cm_begin(&m->m, !userdata ? "containerd" : strcmp(engine, "podman") == 0 ? "podman-files" : engine, engine))
 		return -ENOMEM;
 	aq_cm_put(&m->m, "name", known != NULL ? known : is_long_id(m->o->id) ? NULL : m->o->id);
 	aq_cm_put(&m->m, "image", aq_cm_first_text(notes, image));

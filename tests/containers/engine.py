@@ -4,7 +4,7 @@
 
 usage: engine.py SOCKET CONTROL
 
-CONTROL is a fifo of lines:  fault NAME | event ACTION ID NAME | add ID NAME | drop ID | restart
+CONTROL is a fifo of lines:  fault NAME | event ACTION ID NAME | add ID NAME | drop ID | restart | most
 What is asked is noted in CONTROL.log, a line for each request.
 """
 import json
@@ -17,7 +17,7 @@ import time
 
 MIB = 1 << 20
 PATH, CONTROL = sys.argv[1:]
-state = {"fault": "none", "containers": {}, "events": [], "ends": 0}
+state = {"fault": "none", "containers": {}, "events": [], "ends": 0, "looks": 0, "most": 0}
 lock = threading.Condition()
 log = open(CONTROL + ".log", "a", buffering=1)
 
@@ -74,6 +74,13 @@ def honest(sock, path):
         answer(sock, 200, {"RepoDigests": ["img@sha256:" + "cd" * 32]})
     else:
         ident = path.split("/")[2]
+        with lock:
+            state["looks"] += 1
+            state["most"] = max(state["most"], state["looks"])
+        if len(containers) > 100: # so many are looked at for a while
+            time.sleep(0.02)
+        with lock:
+            state["looks"] -= 1
         if ident in containers:
             answer(sock, 200, container(ident, containers[ident], True))
         else:
@@ -205,6 +212,9 @@ def obey(words):
             now = time.time_ns()
             state["events"].append({"Type": "container", "Action": words[1], "Actor": {"ID": words[2], "Attributes": {
                 "name": words[3], "image": "img:1", "label": "x"}}, "time": now // 10**9, "timeNano": now})
+        elif words[0] == "most":
+            with open(CONTROL + ".most", "w") as most:
+                most.write("at most %d looks at a time\n" % state["most"])
         elif words[0] == "restart":
             state["ends"] += 1
         lock.notify_all()

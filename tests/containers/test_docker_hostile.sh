@@ -102,6 +102,23 @@ tell event die brief brief
 await '"name":"brief"' "a brief one"
 sleep 0.3
 grep -qE '^container:brief [0-9]+ [1-9]' facts || fail "the end of a brief one isn't told: $(grep container:brief facts)"
+# many at once: all are named, and looked at a few at a time
+sleep 1
+for i in $(seq 200); do
+	echo "add many$i many$i"
+done >control
+tell restart
+for _ in $(seq 200); do
+	[ "$(grep -c '^container:many.*"whole":"yes"' facts)" -lt 200 ] || break
+	sleep 0.05
+done
+[ "$(grep -c '^container:many.*"whole":"yes"' facts)" = 200 ] || fail "of 200 $(grep -c '^container:many.*"whole":"yes"' facts) were looked at"
+tell most
+sleep 0.2
+grep -qE '^at most [2-8] looks' control.most || fail "not a few at a time: $(cat control.most)"
+for i in $(seq 200); do
+	echo "drop many$i"
+done >control
 # the events break off: what has gone meanwhile has ended, what was said before isn't said again
 sleep 1
 tell drop old
@@ -161,7 +178,7 @@ cut-later
 close-later
 hang-events the answer doesn't go on
 slow-events the answer doesn't go on
-huge-events an event of more than 1 MiB
+huge-events
 deep-events an event that is none
 types-events an event that is none
 html-events

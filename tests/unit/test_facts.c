@@ -231,7 +231,7 @@ AQ_TEST(asked_and_on_disk)
 
 	a->engine = "runtime"; /* as a path that names none */
 	add(f, "container:" ID, 102, 0, "{\"source\":\"runc\",\"engine\":\"runc\"}");
-	add(f, "container:" ID, 101, 0, "{\"source\":\"podman\",\"engine\":\"podman\",\"labels\":{\"a\":\"b\"}}");
+	add(f, "container:" ID, 104, 0, "{\"source\":\"podman-files\",\"engine\":\"podman\",\"labels\":{\"a\":\"b\"}}");
 	add(f, "container:" ID, 100, 0, "{\"source\":\"storage\",\"name\":\"after\",\"image\":\"box:1\"}");
 	add(f, "container:" ID, 103, 200, "{\"source\":\"podman\",\"engine\":\"podman\",\"name\":\"before\"}");
 	add(f, "container:" ID, 200, 0, "{\"source\":\"podman\",\"engine\":\"podman\",\"name\":\"after\"}");

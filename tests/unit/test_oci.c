@@ -54,7 +54,7 @@ static const char podman[] =
 AQ_TEST(bundles)
 {
 	AQ_CHECK(strcmp(facts(AQ_OCI_USERDATA, LONG_ID, podman),
-			"container:" LONG_ID " 7 {\"source\":\"podman\",\"engine\":\"podman\",\"start\":\"2026-11-24T09:38:09.578900064Z\","
+			"container:" LONG_ID " 7 {\"source\":\"podman-files\",\"engine\":\"podman\",\"start\":\"2026-11-24T09:38:09.578900064Z\","
 			"\"cgroup\":\"/libpod_parent/libpod-" LONG_ID "\",\"labels\":{\"io.container.manager\":\"libpod\",\"own\":\"v\"},"
 			"\"mounts\":[{\"source\":\"/srv/d\",\"destination\":\"/data\",\"type\":\"bind\",\"ro\":true}],"
 			"\"env\":[\"PATH\",\"SECRET\"]}\n") == 0);
@@ -247,7 +247,7 @@ AQ_TEST(lists)
 	open_place(&p);
 	put_file(&p, "overlay-containers/" LONG_ID "/userdata/config.json", podman);
 	put_file(&p, "overlay-containers/containers.json", "[{\"id\":\"" LONG_ID "\",\"names\":[\"web1\"]},{\"id\":\"b\",\"names\":[\"two\"]}]");
-	AQ_CHECK(is_told(&p, "container:" LONG_ID " {\"source\":\"podman\""));
+	AQ_CHECK(is_told(&p, "container:" LONG_ID " {\"source\":\"podman-files\""));
 	AQ_CHECK(is_told(&p, "container:" LONG_ID " {\"source\":\"storage\",\"name\":\"web1\"}"));
 	put_file(&p, "overlay-containers/containers.json", "[{\"id\":\"b\",\"names\":[\"two\"]}]");
 	AQ_CHECK(is_told(&p, "end of container:" LONG_ID " {\"source\":\"storage\""));
